@@ -1,0 +1,1 @@
+"""The DataNode role."""

@@ -1,0 +1,1 @@
+"""HTTP faces: WebHDFS and the web page."""

@@ -1,0 +1,40 @@
+"""Every fixed limit, with its reason.
+
+What an operator may want to change is a key in :mod:`cairnfs.config`; what protects a
+process from its peers, whatever is configured, is here. Units are the last word of each name.
+"""
+
+from __future__ import annotations
+
+# --- RPC ---------------------------------------------------------------------------------------
+# Hadoop's ipc.maximum.data.length: larger frames are refused before a byte is buffered.
+RPC_FRAME_BYTES_MAX = 128 * 1024 * 1024
+# What a connection may send before its context is accepted; a context is below 1 KiB.
+RPC_PREAMBLE_BYTES_MAX = 64 * 1024
+# Calls one connection may have in flight; Java's clients stay far below.
+RPC_CALLS_IN_FLIGHT_MAX = 4096
+# Answers waiting for a peer that does not read; past this its reading is paused.
+RPC_ANSWER_BUFFER_BYTES_MAX = 32 * 1024 * 1024
+# A connection must finish its handshake within this time (slow drips).
+RPC_HANDSHAKE_MS = 20_000
+# One frame, once begun, must arrive whole within this time.
+RPC_FRAME_MS = 120_000
+RPC_CONNECTIONS_MAX = 20_000
+
+# --- Data transfer -------------------------------------------------------------------------------
+# Hadoop's PacketReceiver.MAX_PACKET_SIZE.
+PACKET_BYTES_MAX = 16 * 1024 * 1024
+# A packet header protobuf is 25-40 bytes; more is hostile.
+PACKET_HEADER_BYTES_MAX = 1024
+# An operation's request protobuf: 64 targets with tokens stay below.
+TRANSFER_OP_BYTES_MAX = 1024 * 1024
+BYTES_PER_CHECKSUM_MAX = 1024 * 1024
+PIPELINE_LENGTH_MAX = 64
+TRANSFER_OP_MS = 20_000
+
+# --- Namespace -----------------------------------------------------------------------------------
+# Hadoop's MAX_PATH_LENGTH and MAX_PATH_DEPTH.
+PATH_CHARS_MAX = 8000
+PATH_DEPTH_MAX = 1000
+# LMDB's largest key is 511 bytes; a directory key is table (1) + parent id (8) + name.
+NAME_BYTES_MAX = 490

@@ -1,0 +1,1 @@
+"""The tree of names as transactions on an ordered store."""

@@ -1,0 +1,1 @@
+"""Sockets, loops and threads under the protocols."""

@@ -1,0 +1,1 @@
+"""The life of one replica and of one write pipeline."""

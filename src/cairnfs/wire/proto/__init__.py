@@ -1,0 +1,1 @@
+"""Generated protobuf code and its sources (regenerate with `make proto`)."""
