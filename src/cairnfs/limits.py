@@ -38,3 +38,7 @@ PATH_CHARS_MAX = 8000
 PATH_DEPTH_MAX = 1000
 # LMDB's largest key is 511 bytes; a directory key is table (1) + parent id (8) + name.
 NAME_BYTES_MAX = 490
+
+# --- Store and journal ---------------------------------------------------------------------------
+# LMDB's compiled-in limit.
+STORE_KEY_BYTES_MAX = 511
