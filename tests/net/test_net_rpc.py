@@ -1,0 +1,166 @@
+"""The RPC server and client over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from cairnfs.errors import (
+    CallTimeout,
+    ConnectFailed,
+    ConnectionLost,
+    FileSystemError,
+    NoSuchMethod,
+    NoSuchProtocol,
+    NotFound,
+    StartupError,
+    VersionMismatch,
+)
+from cairnfs.net.rpc_client import RpcClient
+from cairnfs.net.rpc_server import LATER, Answer, RpcServer, RpcService, ServerCall
+
+ECHO = "org.example.Echo"
+
+
+class Echo:
+    def __init__(self) -> None:
+        self.held: list[ServerCall] = []
+        self.batches = 0
+
+    def echo(self, request: bytes, call: ServerCall) -> Answer:
+        return request + call.caller.user.encode()
+
+    async def slow(self, request: bytes, call: ServerCall) -> bytes:
+        await asyncio.sleep(0)
+        return request[::-1]
+
+    def hold(self, request: bytes, call: ServerCall) -> Answer:
+        self.held.append(call)
+        return LATER
+
+    def fail(self, request: bytes, call: ServerCall) -> Answer:
+        raise NotFound("File does not exist: /x")
+
+    def crash(self, request: bytes, call: ServerCall) -> Answer:
+        raise ZeroDivisionError("secret")
+
+    def done(self) -> None:
+        self.batches += 1
+
+
+@pytest.fixture
+async def echo() -> AsyncIterator[tuple[Echo, RpcServer, RpcClient]]:
+    service = Echo()
+    methods = {name: getattr(service, name) for name in ("echo", "slow", "hold", "fail", "crash")}
+    server = RpcServer([RpcService(ECHO, 1, methods)], batch_done=service.done)
+    await server.start("127.0.0.1", 0)
+    client = RpcClient("127.0.0.1", server.port, ECHO, user="bob", timeout_ms=10_000)
+    yield service, server, client
+    await client.close()
+    await server.close()
+
+
+Fixture = tuple[Echo, RpcServer, RpcClient]
+
+
+async def test_many_calls_share_a_connection(echo: Fixture) -> None:
+    _, server, client = echo
+    answers = await asyncio.gather(*(client.call("echo", b"%d" % i) for i in range(500)))
+    assert answers == [b"%dbob" % i for i in range(500)]
+    assert server.connection_count == 1
+    assert server.call_counts() == {"Echo.echo": 500}
+
+
+async def test_coroutines_and_late_answers(echo: Fixture) -> None:
+    service, _, client = echo
+    assert await client.call("slow", b"abc") == b"cba"
+    waiting = [asyncio.ensure_future(client.call("hold", b"")) for _ in range(3)]
+    assert await client.call("echo", b"x") == b"xbob"
+    service.held[1].reply(b"second")
+    service.held[0].fail(NotFound("gone"))
+    service.held[2].reply(b"")
+    assert await waiting[1] == b"second"
+    assert await waiting[2] == b""
+    with pytest.raises(NotFound, match="gone"):
+        await waiting[0]
+    assert len(service.held[0].retry_key) == 20
+
+
+async def test_errors_cross_the_wire(echo: Fixture, caplog: pytest.LogCaptureFixture) -> None:
+    _, server, client = echo
+    with pytest.raises(NotFound, match="/x"):
+        await client.call("fail", b"")
+    with pytest.raises(NoSuchMethod, match="nothing"):
+        await client.call("nothing", b"")
+    other = RpcClient("127.0.0.1", server.port, "org.example.Other", user="bob")
+    with pytest.raises(NoSuchProtocol):
+        await other.call("echo", b"")
+    await other.close()
+    newer = RpcClient("127.0.0.1", server.port, ECHO, user="bob", protocol_version=9)
+    with pytest.raises(VersionMismatch):
+        await newer.call("echo", b"")
+    await newer.close()
+
+
+@pytest.mark.expects_our_fault
+async def test_a_defect_is_our_fault_and_tells_the_peer_nothing(
+    echo: Fixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, _, client = echo
+    with caplog.at_level(logging.ERROR), pytest.raises(FileSystemError) as error:
+        await client.call("crash", b"")
+    assert "secret" not in str(error.value)
+    assert any("our fault" in record.message for record in caplog.records)
+    assert await client.call("echo", b"") == b"bob"
+
+
+async def test_a_lost_connection_is_made_anew(echo: Fixture) -> None:
+    _, server, client = echo
+    await client.call("echo", b"")
+    held = asyncio.ensure_future(client.call("hold", b""))
+    await client.call("echo", b"")
+    port = server.port
+    await server.close()
+    with pytest.raises(ConnectionLost):
+        await held
+    with pytest.raises(ConnectFailed, match="is it running"):
+        await client.call("echo", b"")
+    await server.start("127.0.0.1", port)
+    assert await client.call("echo", b"") == b"bob"
+
+
+async def test_a_call_times_out_alone(echo: Fixture) -> None:
+    _, _, client = echo
+    with pytest.raises(CallTimeout):
+        await client.call("hold", b"", timeout_ms=20)
+    assert await client.call("echo", b"") == b"bob"
+
+
+async def test_a_port_in_use_is_one_sentence(echo: Fixture) -> None:
+    _, server, _ = echo
+    second = RpcServer([])
+    with pytest.raises(StartupError, match=str(server.port)):
+        await second.start("127.0.0.1", server.port)
+
+
+@pytest.mark.requirement("A26")
+@pytest.mark.parametrize(
+    "hello",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x00" * 7,
+        b"hrpc\x09\x00\x00\xff\xff\xff\xff",
+        b"hrpc\x01\x00\x00",
+    ],
+)
+async def test_a_hostile_peer_costs_its_own_connection(echo: Fixture, hello: bytes) -> None:
+    _, server, client = echo
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(hello)
+    await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert await client.call("echo", b"") == b"bob"
