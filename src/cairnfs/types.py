@@ -106,6 +106,30 @@ class Replica:
     state: ReplicaState
 
 
+class BlockState(enum.IntEnum):
+    """Life of one block in the namespace (Hadoop's ``BlockUCState``)."""
+
+    COMPLETE = 0
+    UNDER_CONSTRUCTION = 1
+    UNDER_RECOVERY = 2
+    COMMITTED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFacts:
+    """What the namespace says about one block, whoever holds its replicas.
+
+    ``replication`` is the largest its file (or a snapshot of it) asks for;
+    ``num_bytes`` is 0 until the writer commits the block."""
+
+    block_id: int
+    generation_stamp: int
+    num_bytes: int
+    replication: int
+    state: BlockState = BlockState.COMPLETE
+    storage_policy: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class DatanodeID:
     """Identity and addresses of one DataNode."""
