@@ -1,0 +1,18 @@
+#!/bin/sh
+# install.sh VENV LOCK: VENV gets what LOCK names, and this project, editable.
+# Locks carry hashes and no build may fetch anything, so that nothing unlocked gets in.
+set -eu
+cd "$(dirname "$0")/.."
+venv=$1
+lock=$2
+uv=$(tools/bootstrap.sh)
+export UV_PYTHON_DOWNLOADS=never
+if ! "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    "$uv" venv --quiet --clear --python "${PYTHON:-python3}" "$venv"
+fi
+install() {
+    "$uv" pip install --quiet --python "$venv/bin/python" --no-build-isolation "$@"
+}
+echo "Installing $lock into $venv" >&2
+install --require-hashes -r "$lock"
+install --no-deps --editable .
