@@ -1,0 +1,143 @@
+"""Checksums of block data as they stand on the wire: one big-endian CRC for each chunk.
+
+Importing this is cheap: numpy comes in with the first packet that is verified.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cairnfs.errors import RemoteProtocolError
+from cairnfs.types import ChecksumType
+from cairnfs.wire.crc import Buffer, crc_function
+
+CRC_BYTES = 4
+# Up to this many chunks a CRC call for each beats folding (0.45 us a chunk, measured,
+# against about 8 us for one fold and one CRC call).
+_LOOP_CHUNKS_MAX = 12
+
+
+@dataclass(frozen=True, slots=True)
+class DataChecksum:
+    """How data is checksummed: ``ChecksumProto``. ``NULL`` has no checksums at all."""
+
+    type: ChecksumType
+    bytes_per_checksum: int
+
+    @property
+    def crc_bytes(self) -> int:
+        """Bytes of one checksum: 4, or 0 for ``NULL``."""
+        return 0 if self.type is ChecksumType.NULL else CRC_BYTES
+
+    def chunks(self, data_bytes: int) -> int:
+        """Chunks that ``data_bytes`` bytes make, a last short one included."""
+        return -(-data_bytes // self.bytes_per_checksum)
+
+    def sums_bytes(self, data_bytes: int) -> int:
+        """Bytes of all checksums of ``data_bytes`` bytes."""
+        return self.chunks(data_bytes) * self.crc_bytes
+
+
+def compute(checksum: DataChecksum, data: Buffer) -> bytes:
+    """The CRC of each chunk of ``data``, counted from its start, 4 bytes each."""
+    if checksum.type is ChecksumType.NULL:
+        return b""
+    crc = crc_function(checksum.type)
+    step = checksum.bytes_per_checksum
+    size = len(data)
+    if size <= step:
+        return crc(data, 0).to_bytes(4, "big") if size else b""
+    view = memoryview(data)
+    sums = [crc(view[start : start + step], 0) for start in range(0, size, step)]
+    return struct.pack(f">{len(sums)}I", *sums)
+
+
+def check_sums_length(checksum: DataChecksum, data_bytes: int, sums_bytes: int) -> None:
+    """Raises ``RemoteProtocolError`` unless there is one checksum for each chunk."""
+    if sums_bytes != checksum.sums_bytes(data_bytes):
+        raise RemoteProtocolError(
+            f"{data_bytes} bytes in chunks of {checksum.bytes_per_checksum} came with "
+            f"{sums_bytes} bytes of checksums instead of {checksum.sums_bytes(data_bytes)}"
+        )
+
+
+def _first_bad(checksum: DataChecksum, data: Buffer, sums: Buffer) -> int | None:
+    good = compute(checksum, data)
+    if good == sums:
+        return None
+    for start in range(0, len(good), CRC_BYTES):
+        if good[start : start + CRC_BYTES] != sums[start : start + CRC_BYTES]:
+            return start // CRC_BYTES * checksum.bytes_per_checksum
+    return None
+
+
+def verify(checksum: DataChecksum, data: Buffer, sums: Buffer) -> int | None:
+    """None if every chunk of ``data`` has its CRC in ``sums``; else where the first bad one
+    starts (an offset into ``data``).
+
+    Raises ``RemoteProtocolError`` if the number of checksums does not fit the data.
+    One CRC over all data is compared with the chunks' CRCs folded together, so good data
+    costs one call; single chunks are looked at only to find the bad one."""
+    size = len(data)
+    step = checksum.bytes_per_checksum
+    check_sums_length(checksum, size, len(sums))
+    if checksum.type is ChecksumType.NULL:
+        return None
+    if size <= step * _LOOP_CHUNKS_MAX:
+        return _first_bad(checksum, data, sums)
+    from cairnfs.wire import crc_fold
+
+    if not crc_fold.can_fold(checksum.type, step):
+        return _first_bad(checksum, data, sums)
+    short = size % step
+    if short:
+        folded = crc_fold.fold_with_short(checksum.type, step, sums, short)
+    else:
+        folded = crc_fold.fold_all(checksum.type, step, sums)
+    if crc_function(checksum.type)(data, 0) == folded:
+        return None
+    return _first_bad(checksum, data, sums)
+
+
+def verify_packets(
+    checksum: DataChecksum, packets: Sequence[tuple[Buffer, Buffer]]
+) -> tuple[int, int] | None:
+    """Verify the (data, sums) of many packets at once, folding all their CRCs in one go.
+
+    None if all are good, else (index of the packet, offset of the bad chunk in its data).
+    For 64 packets of 126 chunks: 1 us each for the fold where :func:`verify` takes 6 us."""
+    size = len(packets[0][0]) if packets else 0
+    step = checksum.bytes_per_checksum
+    chunks = size // step
+    from cairnfs.wire import crc_fold
+
+    if (
+        len(packets) == 1
+        or not crc_fold.can_fold(checksum.type, step)
+        or size % step
+        or not 1 < chunks <= crc_fold.POSITIONS
+    ):
+        return _verify_each(checksum, packets, 0)
+    alike = 0
+    for data, sums in packets:
+        if len(data) != size or len(sums) != chunks * CRC_BYTES:
+            break
+        alike += 1
+    crc = crc_function(checksum.type)
+    found = struct.pack(f">{alike}I", *[crc(data, 0) for data, _ in packets[:alike]])
+    folded = crc_fold.fold_rows(checksum.type, step, [sums for _, sums in packets[:alike]], chunks)
+    if found != folded.tobytes():
+        return _verify_each(checksum, packets, 0)
+    return _verify_each(checksum, packets, alike)
+
+
+def _verify_each(
+    checksum: DataChecksum, packets: Sequence[tuple[Buffer, Buffer]], first: int
+) -> tuple[int, int] | None:
+    for index in range(first, len(packets)):
+        bad = verify(checksum, *packets[index])
+        if bad is not None:
+            return index, bad
+    return None
