@@ -19,7 +19,15 @@ apt_install() {
         return 1
     fi
     say "Installing $* from the system's packages"
-    $as_root apt-get update -qq >&2
-    $as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "$@" >&2
+    apt_log=$(mktemp)
+    if $as_root apt-get update -qq >"$apt_log" 2>&1 &&
+        $as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends "$@" >>"$apt_log" 2>&1; then
+        rm -f "$apt_log"
+        return 0
+    fi
+    tail -n 20 "$apt_log" >&2
+    rm -f "$apt_log"
+    say "apt-get could not install $*; see above."
+    return 1
 }
