@@ -283,6 +283,16 @@ class ReplicaAlreadyExists(FileSystemError):
     java_class = "org.apache.hadoop.hdfs.server.datanode.ReplicaAlreadyExistsException"
 
 
+class RecoveryImpossible(FileSystemError):
+    """The replicas of a block allow no safe recovery (now). It is ordered again later."""
+
+
+class InvalidBlockReportLease(FileSystemError):
+    """A full block report came without a lease that is in force."""
+
+    java_class = "org.apache.hadoop.hdfs.server.protocol.InvalidBlockReportLeaseException"
+
+
 class InvalidEncryptionKey(FileSystemError):
     """The data-transfer encryption key is unknown or old."""
 

@@ -32,6 +32,16 @@ BYTES_PER_CHECKSUM_MAX = 1024 * 1024
 PIPELINE_LENGTH_MAX = 64
 TRANSFER_OP_MS = 20_000
 
+# --- DataNode control ----------------------------------------------------------------------------
+# Replica changes kept for a NameNode that cannot be reached; past this a full report replaces them.
+REPORT_FACTS_PENDING_MAX = 100_000
+# Replica changes in one incremental report, and such reports that may await answers at once.
+REPORT_FACTS_PER_CALL_MAX = 10_000
+REPORT_CALLS_IN_FLIGHT_MAX = 8
+# Block recoveries that one DataNode leads at once, and commands that wait behind them.
+RECOVERIES_MAX = 16
+RECOVERIES_WAITING_MAX = 10_000
+
 # --- Namespace -----------------------------------------------------------------------------------
 # Hadoop's MAX_PATH_LENGTH and MAX_PATH_DEPTH.
 PATH_CHARS_MAX = 8000

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cairnfs.errors import RecoveryImpossible
 from cairnfs.replica.recovery_decision import (
     DropBlock,
-    RecoveryImpossible,
     ReplicaAnswer,
     ReplicaFound,
     ReplicaMissing,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cairnfs.errors import FileSystemError
+from cairnfs.errors import RecoveryImpossible
 from cairnfs.types import Block, ReplicaState
 
 
@@ -56,10 +56,6 @@ class DropBlock:
     """No replica holds a byte that anybody was promised: the block may go."""
 
 
-class RecoveryImpossible(FileSystemError):
-    """The answers allow no safe decision (now). The NameNode orders recovery again later."""
-
-
 def decide_recovery(
     block: Block,
     recovery_id: int,
@@ -70,7 +66,7 @@ def decide_recovery(
 
     ``recovery_id`` is the new generation stamp. ``truncate_to`` is the block that a
     truncation wants: its id may be a new one (the old block stays for snapshots), its
-    length is the wanted one. Raises :class:`RecoveryImpossible`."""
+    length is the wanted one. Raises ``RecoveryImpossible``."""
     current = [
         answer
         for answer in answers
