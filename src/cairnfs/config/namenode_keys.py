@@ -166,3 +166,28 @@ PROXY_USER_PREFIX = "hadoop.proxyuser."
 BLOCK_REPORT_LEASE = Key(
     "dfs.namenode.max.full.block.report.leases", integer, 6, "Full reports taken at once."
 )
+BLOCK_REPORT_LEASE_MS = Key(
+    "dfs.namenode.full.block.report.lease.length.ms",
+    duration_ms("ms"),
+    300_000,
+    "A full report must begin within this time of its permission.",
+)
+REDUNDANCY_GRACE_MS = Key(
+    "cairn.namenode.redundancy.grace",
+    duration_ms("ms"),
+    10_000,
+    "How long a block may lack replicas, or a DataNode be dead, before anything is copied.",
+)
+EXCESS_TIMEOUT_MS = Key(
+    "dfs.namenode.excess.redundancy.timeout-sec",
+    duration_ms("s"),
+    3_600_000,
+    "A removal that was ordered and not reported by then is ordered again.",
+)
+SAFEMODE_REPLICATION_MIN = Key(
+    "dfs.namenode.safemode.replication.min",
+    integer,
+    1,
+    "Replicas that make a block safe.",
+    minimum=1,
+)
