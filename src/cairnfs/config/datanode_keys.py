@@ -83,6 +83,61 @@ SYNC_ON_CLOSE = Key(
     "dfs.datanode.synconclose", boolean, False, "Sync a block to disk before its last ack."
 )
 
+# --- block data: storage and transfer ----------------------------------------------------------
+SYNC_INTERVAL_MS = Key(
+    "cairn.datanode.sync.interval",
+    duration_ms("ms"),
+    3000,
+    "Closed blocks are synced to disk in the background this often.",
+    minimum=10,
+)
+KEEPALIVE_MS = Key(
+    "dfs.datanode.socket.reuse.keepalive",
+    duration_ms("ms"),
+    4000,
+    "How long a connection may wait for its next operation; 0: one operation each.",
+    minimum=0,
+)
+WRITE_TIMEOUT_MS = Key(
+    "dfs.datanode.socket.write.timeout",
+    duration_ms("ms"),
+    480_000,
+    "How long a peer may take no data before it is given up.",
+    minimum=1,
+)
+POOL_READY_MS = Key(
+    "dfs.datanode.bp-ready.timeout",
+    duration_ms("s"),
+    20_000,
+    "How long a request waits for its block pool to be registered.",
+    minimum=0,
+)
+READAHEAD_BYTES = Key(
+    "dfs.datanode.readahead.bytes",
+    size,
+    4 << 20,
+    "The kernel is asked to read so far ahead of a reader; 0: not at all.",
+    minimum=0,
+)
+DROP_BEHIND_READS = Key(
+    "dfs.datanode.drop.cache.behind.reads",
+    boolean,
+    False,
+    "Keep what was read out of the page cache.",
+)
+DROP_BEHIND_WRITES = Key(
+    "dfs.datanode.drop.cache.behind.writes",
+    boolean,
+    False,
+    "Keep what was written out of the page cache.",
+)
+USE_DATANODE_HOSTNAME = Key(
+    "dfs.datanode.use.datanode.hostname",
+    boolean,
+    False,
+    "Reach other DataNodes by their names instead of their addresses.",
+)
+
 # --- addresses -------------------------------------------------------------------------------
 TRANSFER_ADDRESS = Key(
     "dfs.datanode.address", text, "0.0.0.0:9866", "Where data transfer listens; port 0: any."
