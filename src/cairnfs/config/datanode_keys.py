@@ -47,6 +47,13 @@ DATA_DIR: Key[tuple[DataDir, ...]] = Key(
     (DataDir("~/.cairn/datanode/data"),),
     "Directories for blocks: [TYPE]path, comma separated; TYPE is DISK, SSD, ARCHIVE, ...",
 )
+STORAGE_GROUPS = Key(
+    "cairn.datanode.storage.groups",
+    text,
+    "",
+    "Directories of dfs.datanode.data.dir that make one storage together: comma separated, "
+    "a semicolon between groups. Every other directory is a storage by itself.",
+)
 META_HOME = Key(
     "cairn.datanode.meta.home",
     text,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +9,6 @@ from cairnfs.config import Configuration, keys
 from cairnfs.config import datanode_keys as names
 from cairnfs.errors import ConfigurationError
 from cairnfs.types import StorageType
-
-_LOCATION = re.compile(r"(?:\[([A-Za-z_]+)\])?(.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,33 +94,34 @@ class TransferSettings:
 
 
 def _storages(configuration: Configuration) -> tuple[StorageSpec, ...]:
-    """``dfs.datanode.data.dir``: a comma between storages, ``+`` between volumes of one."""
+    types = {_path(entry.path): entry.storage_type for entry in configuration[names.DATA_DIR]}
+    key = names.STORAGE_GROUPS
+    source = configuration.source(key.name)
     found: list[StorageSpec] = []
-    seen: set[Path] = set()
-    source = configuration.source(names.DATA_DIR.name)
-    for text in configuration[names.DATA_DIR]:
-        match = _LOCATION.fullmatch(text)
-        assert match is not None
-        try:
-            storage_type = StorageType[(match[1] or "DISK").upper()]
-        except KeyError:
-            raise ConfigurationError(
-                f"{source}: {names.DATA_DIR.name} = {text!r}: {match[1]} is no storage type; "
-                f"known are {', '.join(t.name for t in StorageType)}"
-            ) from None
-        directories = tuple(_directory(part) for part in match[2].split("+") if part.strip())
+    grouped: set[Path] = set()
+    for group in configuration[key].split(";"):
+        directories = tuple(_path(part) for part in group.split(",") if part.strip())
         for directory in directories:
-            if directory in seen:
+            if directory not in types or directory in grouped:
                 raise ConfigurationError(
-                    f"{source}: {names.DATA_DIR.name} names {directory} more than once"
+                    f"{source}: {key.name} names {directory}, which is in two groups or not in "
+                    f"{names.DATA_DIR.name}"
                 )
-            seen.add(directory)
+            grouped.add(directory)
+        media = {types[directory] for directory in directories}
+        if len(media) > 1:
+            raise ConfigurationError(
+                f"{source}: {key.name} puts different storage types into one group: {group}"
+            )
         if directories:
-            found.append(StorageSpec(storage_type, directories))
-    if not found:
-        raise ConfigurationError(f"{source}: {names.DATA_DIR.name} names no directory")
+            found.append(StorageSpec(media.pop(), directories))
+    found.extend(
+        StorageSpec(storage_type, (directory,))
+        for directory, storage_type in types.items()
+        if directory not in grouped
+    )
     return tuple(found)
 
 
-def _directory(text: str) -> Path:
+def _path(text: str) -> Path:
     return Path(text.strip().removeprefix("file://")).expanduser().absolute()
