@@ -10,7 +10,7 @@ import enum
 from collections import deque
 from dataclasses import dataclass
 
-from cairnfs.blocks.commands import RecoveringBlock, TransferOrder
+from cairnfs.blocks.commands import TransferOrder
 from cairnfs.types import (
     AdminState,
     Block,
@@ -133,7 +133,6 @@ class DatanodeDescriptor:
         "dfs_used",
         "failed_volumes",
         "freeing_bytes",
-        "heard",
         "id",
         "incoming",
         "info_cache",
@@ -149,7 +148,7 @@ class DatanodeDescriptor:
         "registered",
         "remaining",
         "software_version",
-        "stale_told",
+        "stale",
         "storages",
         "transfers",
         "version",
@@ -165,11 +164,10 @@ class DatanodeDescriptor:
         self.admin_state = AdminState.NORMAL
         self.storages: dict[str, StorageDescriptor] = {}
         # ``registered`` with this process; ``alive`` until its silence is too long;
-        # ``heard`` of at all since this process began.
+        # ``stale`` when it is long enough to be avoided.
         self.registered = False
         self.alive = False
-        self.heard = False
-        self.stale_told = False
+        self.stale = True
         # Whether its blocks were looked at because it died: to be undone on return.
         self.walked_dead = False
         self.last_heartbeat_ms = now_ms
@@ -189,7 +187,8 @@ class DatanodeDescriptor:
         self.lease_id = 0
         self.lease_granted_ms = 0
         self.transfers: deque[QueuedTransfer] = deque()
-        self.recoveries: dict[int, RecoveringBlock] = {}
+        # Open blocks whose recovery it is to lead, by its next heartbeat.
+        self.recoveries: dict[int, None] = {}
         # To be removed: not told yet, and told but not confirmed.
         self.invalidate: dict[int, Doom] = {}
         self.deleting: dict[int, Doom] = {}
@@ -207,7 +206,8 @@ class DatanodeDescriptor:
 
     @property
     def in_service(self) -> bool:
-        return self.alive and self.admin_state == AdminState.NORMAL
+        """Whether it may be given new replicas."""
+        return self.registered and self.admin_state == AdminState.NORMAL
 
     @property
     def block_count(self) -> int:

@@ -38,14 +38,6 @@ class DatanodeDead:
 
 
 @dataclass(frozen=True, slots=True)
-class DatanodeAlive:
-    """A dead node was heard of again without registering anew."""
-
-    datanode_uuid: str
-    xfer_addr: str
-
-
-@dataclass(frozen=True, slots=True)
 class StorageFailed:
     """A storage is no longer in its node's heartbeats, or is reported failed."""
 
@@ -102,7 +94,6 @@ Notice = (
     | DatanodeRegistered
     | DatanodeStale
     | DatanodeDead
-    | DatanodeAlive
     | StorageFailed
     | ReplicaCorrupt
     | ReportProcessed

@@ -72,7 +72,8 @@ def fingerprints(generation_stamps: Uint64s, num_bytes: Uint64s) -> Uint32s:
     x = (x ^ (x >> np.uint64(29))) * np.uint64(_SPREAD_3)
     x >>= np.uint64(32)
     x[x == 0] = 1
-    return x.astype(np.uint32)
+    prints: Uint32s = x.astype(np.uint32)
+    return prints
 
 
 def block_key(block_id: int) -> bytes:
@@ -213,7 +214,8 @@ def count_storage(tx: Reader, storage: int) -> int:
 
 def signed(ids: Uint64s) -> list[int]:
     """Block ids as the rest of the code knows them (Hadoop's are signed)."""
-    return ids.view(np.int64).tolist()
+    values: list[int] = ids.view(np.int64).tolist()
+    return values
 
 
 def unsigned(block_id: int) -> int:
