@@ -52,3 +52,12 @@ NAME_BYTES_MAX = 490
 # --- Store and journal ---------------------------------------------------------------------------
 # LMDB's compiled-in limit.
 STORE_KEY_BYTES_MAX = 511
+
+# --- Configuration -------------------------------------------------------------------------------
+# Large real files hold some hundred keys in 100 KiB.
+CONFIGURATION_FILE_BYTES_MAX = 4 * 1024 * 1024
+# Keys have at most eight dots.
+CONFIGURATION_DEPTH_MAX = 32
+# What one value may grow to by ${...}; Hadoop's MAX_SUBST bounds the steps.
+CONFIGURATION_VALUE_CHARS_MAX = 64 * 1024
+CONFIGURATION_SUBSTITUTIONS_MAX = 20

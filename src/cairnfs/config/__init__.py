@@ -2,5 +2,6 @@
 
 from cairnfs.config.configuration import Configuration
 from cairnfs.config.key import Key
+from cairnfs.config.loading import load
 
-__all__ = ["Configuration", "Key"]
+__all__ = ["Configuration", "Key", "load"]

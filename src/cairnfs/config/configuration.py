@@ -23,7 +23,11 @@ class Configuration:
     def update(self, values: Mapping[str, str], source: str) -> None:
         """Let ``values`` override what was said before; ``source`` is named in errors."""
         for name, value in values.items():
-            self._values[name] = (value, source)
+            self.put(name, value, source)
+
+    def put(self, name: str, value: str, source: str) -> None:
+        """Let one value override what was said before."""
+        self._values[name] = (value, source)
 
     def __getitem__(self, key: Key[T]) -> T:
         found = self._values.get(key.name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from cairnfs.config.key import Key, boolean, duration_ms, integer, size, text, words
+from cairnfs.config.keys import SUPERUSER_GROUP as SUPERUSER_GROUP
 from cairnfs.types import StorageType
 
 
@@ -224,7 +225,4 @@ RECOVERY_TIMEOUT_MS = Key(
     60_000,
     "How long a block recovery waits for the block's writer to stop.",
     minimum=1,
-)
-SUPERUSER_GROUP = Key(
-    "dfs.permissions.superusergroup", text, "supergroup", "Group of those who may administer."
 )

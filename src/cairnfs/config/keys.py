@@ -22,3 +22,6 @@ HEARTBEAT_INTERVAL_MS = Key(
 SOCKET_TIMEOUT_MS = Key(
     "dfs.client.socket-timeout", duration_ms("ms"), 60_000, "Longest silence of a peer."
 )
+SUPERUSER_GROUP = Key(
+    "dfs.permissions.superusergroup", text, "supergroup", "Group of those who may administer."
+)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from cairnfs.config.key import Key, boolean, duration_ms, integer, number, size, text
+from cairnfs.config.keys import SUPERUSER_GROUP as SUPERUSER_GROUP
 
 NAME_DIR = Key("dfs.namenode.name.dir", text, "name", "Directory of the namespace.")
 RPC_ADDRESS = Key("dfs.namenode.rpc-address", text, "", "Address for RPC; else fs.defaultFS.")
 RPC_BIND_HOST = Key("dfs.namenode.rpc-bind-host", text, "", "Host to listen on for RPC.")
 HTTP_ADDRESS = Key("dfs.namenode.http-address", text, "127.0.0.1:9870", "Address of the web port.")
 PERMISSIONS_ENABLED = Key("dfs.permissions.enabled", boolean, True, "Enforce permissions.")
-SUPERUSER_GROUP = Key("dfs.permissions.superusergroup", text, "supergroup", "Group of superusers.")
-UMASK = Key("fs.permissions.umask-mode", text, "022", "Umask of callers that name none.")
 REPLICATION_MIN = Key(
     "dfs.namenode.replication.min", integer, 1, "Replicas without which no write ends.", minimum=1
 )

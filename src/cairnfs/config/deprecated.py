@@ -1,0 +1,46 @@
+"""Names that Hadoop gave up, with the names that took their place (HdfsConfiguration.java)."""
+
+from __future__ import annotations
+
+DEPRECATED: dict[str, str] = {
+    "dfs.access.time.precision": "dfs.namenode.accesstime.precision",
+    "dfs.balance.bandwidthPerSec": "dfs.datanode.balance.bandwidthPerSec",
+    "dfs.block.size": "dfs.blocksize",
+    "dfs.data.dir": "dfs.datanode.data.dir",
+    "dfs.datanode.max.xcievers": "dfs.datanode.max.transfer.threads",
+    "dfs.federation.nameservice.id": "dfs.nameservice.id",
+    "dfs.federation.nameservices": "dfs.nameservices",
+    "dfs.http.address": "dfs.namenode.http-address",
+    "dfs.https.address": "dfs.namenode.https-address",
+    "dfs.max-repl-streams": "dfs.namenode.replication.max-streams",
+    "dfs.max.objects": "dfs.namenode.max.objects",
+    "dfs.name.dir": "dfs.namenode.name.dir",
+    "dfs.name.edits.dir": "dfs.namenode.edits.dir",
+    "dfs.namenode.replication.considerLoad": "dfs.namenode.redundancy.considerLoad",
+    "dfs.namenode.replication.considerLoad.factor": ("dfs.namenode.redundancy.considerLoad.factor"),
+    "dfs.namenode.replication.interval": "dfs.namenode.redundancy.interval.seconds",
+    "dfs.namenode.replication.pending.timeout-sec": (
+        "dfs.namenode.reconstruction.pending.timeout-sec"
+    ),
+    "dfs.permissions": "dfs.permissions.enabled",
+    "dfs.permissions.supergroup": "dfs.permissions.superusergroup",
+    "dfs.read.prefetch.size": "dfs.client.read.prefetch.size",
+    "dfs.replication.considerLoad": "dfs.namenode.redundancy.considerLoad",
+    "dfs.replication.interval": "dfs.namenode.redundancy.interval.seconds",
+    "dfs.replication.min": "dfs.namenode.replication.min",
+    "dfs.replication.pending.timeout.sec": "dfs.namenode.reconstruction.pending.timeout-sec",
+    "dfs.safemode.extension": "dfs.namenode.safemode.extension",
+    "dfs.safemode.threshold.pct": "dfs.namenode.safemode.threshold-pct",
+    "dfs.socket.timeout": "dfs.client.socket-timeout",
+    "dfs.umaskmode": "fs.permissions.umask-mode",
+    "dfs.write.packet.size": "dfs.client-write-packet-size",
+    "fs.checkpoint.dir": "dfs.namenode.checkpoint.dir",
+    "fs.checkpoint.period": "dfs.namenode.checkpoint.period",
+    "fs.default.name": "fs.defaultFS",
+    "heartbeat.recheck.interval": "dfs.namenode.heartbeat.recheck-interval",
+    "io.bytes.per.checksum": "dfs.bytes-per-checksum",
+    "slave.host.name": "dfs.datanode.hostname",
+    "topology.node.switch.mapping.impl": "net.topology.node.switch.mapping.impl",
+    "topology.script.file.name": "net.topology.script.file.name",
+    "topology.script.number.args": "net.topology.script.number.args",
+}
