@@ -152,6 +152,12 @@ class InvalidToken(FileSystemError):
     http_status = 403
 
 
+class StartAfterNotFound(FileSystemError):
+    """The entry that a listing should go on behind is gone."""
+
+    java_class = "org.apache.hadoop.hdfs.protocol.DirectoryListingStartAfterNotFoundException"
+
+
 class NameTooLong(FileSystemError):
     """A path component is longer than the configured limit."""
 

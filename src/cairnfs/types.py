@@ -67,6 +67,17 @@ class ChecksumType(enum.IntEnum):
     CRC32C = 2
 
 
+class CreateFlag(enum.IntFlag):
+    """How a file is created or appended to; numbers of ``CreateFlagProto``."""
+
+    CREATE = 0x01
+    OVERWRITE = 0x02
+    APPEND = 0x04
+    LAZY_PERSIST = 0x10
+    NEW_BLOCK = 0x20
+    SHOULD_REPLICATE = 0x80
+
+
 class FileType(enum.IntEnum):
     """Numbers of ``HdfsFileStatusProto.FileType``."""
 

@@ -1,0 +1,125 @@
+"""Who may write which file, and until when.
+
+Which file is open by whom is durable: table ``O`` holds it by inode, ``L`` by holder.
+When a holder was last heard of is not: renewals come every 30 s from every writer and
+must cost no write. A start renews all of them, as HDFS does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cairnfs.errors import InvalidRequest
+from cairnfs.namespace.records import OpenFile, pack_open, unpack_open
+from cairnfs.namespace.tables import lease_key, lease_range, open_key, table_range
+from cairnfs.store.interface import Reader, Writer
+
+# A holder's name is part of a key: table (1) + length (2) + holder + inode id (8) <= 511.
+HOLDER_BYTES_MAX = 480
+# The lease holder in whose name the NameNode itself closes files.
+INTERNAL_HOLDER = "HDFS_NameNode"
+
+
+class LeaseTable:
+    """When each lease holder was last heard of, in memory."""
+
+    __slots__ = ("_hard_limit_ms", "_renewed_ms", "_soft_limit_ms")
+
+    def __init__(self, soft_limit_ms: int, hard_limit_ms: int) -> None:
+        self._soft_limit_ms = soft_limit_ms
+        self._hard_limit_ms = hard_limit_ms
+        self._renewed_ms: dict[str, int] = {}
+
+    def load(self, tx: Reader, now_ms: int) -> None:
+        """Begin with every holder of an open file, renewed now."""
+        self._renewed_ms = {record.holder: now_ms for _, record in open_files(tx)}
+
+    def renew(self, holder: str, now_ms: int) -> bool:
+        """A client is alive; False (and nothing kept) if it holds no lease."""
+        if holder not in self._renewed_ms:
+            return False
+        self._renewed_ms[holder] = now_ms
+        return True
+
+    def grant(self, holder: str, now_ms: int) -> None:
+        """``holder`` opened a file. If that is rolled back the entry just runs out."""
+        self._renewed_ms[holder] = now_ms
+
+    def soft_expired(self, holder: str, now_ms: int) -> bool:
+        """Whether another client may take the files over."""
+        renewed = self._renewed_ms.get(holder)
+        return renewed is None or now_ms - renewed > self._soft_limit_ms
+
+    def hard_expired(self, now_ms: int) -> list[str]:
+        """The holders whose files the NameNode must close."""
+        limit = now_ms - self._hard_limit_ms
+        return [holder for holder, renewed in self._renewed_ms.items() if renewed < limit]
+
+    def forget(self, holder: str) -> None:
+        """The holder has no open file any more."""
+        self._renewed_ms.pop(holder, None)
+
+    def internal_holder(self, now_ms: int) -> str:
+        """In whose name a file is recovered now. It changes with every hard limit, so that
+        files whose recovery came to nothing run out again although others join them."""
+        return f"{INTERNAL_HOLDER}-{now_ms // max(1, self._hard_limit_ms)}"
+
+    def __len__(self) -> int:
+        return len(self._renewed_ms)
+
+
+def encode_holder(holder: str) -> bytes:
+    """Raises ``InvalidRequest`` for a client name that cannot hold a lease."""
+    encoded = holder.encode()
+    if not 0 < len(encoded) <= HOLDER_BYTES_MAX:
+        raise InvalidRequest(f"a client name has 1 to {HOLDER_BYTES_MAX} bytes, not {len(encoded)}")
+    return encoded
+
+
+def put_open(tx: Writer, inode_id: int, record: OpenFile) -> None:
+    """The file is open by ``record.holder``."""
+    tx.put(open_key(inode_id), pack_open(record))
+    tx.put(lease_key(encode_holder(record.holder), inode_id), b"")
+
+
+def update_open(tx: Writer, inode_id: int, old: OpenFile, new: OpenFile) -> None:
+    """Change what is known of an open file; its holder may change as well."""
+    if old.holder != new.holder:
+        tx.delete(lease_key(encode_holder(old.holder), inode_id))
+        tx.put(lease_key(encode_holder(new.holder), inode_id), b"")
+    tx.put(open_key(inode_id), pack_open(new))
+
+
+def delete_open(tx: Writer, inode_id: int, record: OpenFile) -> None:
+    """The file is closed."""
+    tx.delete(open_key(inode_id))
+    tx.delete(lease_key(encode_holder(record.holder), inode_id))
+
+
+def get_open(tx: Reader, inode_id: int) -> OpenFile | None:
+    value = tx.get(open_key(inode_id))
+    return None if value is None else unpack_open(value)
+
+
+def open_files(tx: Reader, after: int = 0) -> Iterator[tuple[int, OpenFile]]:
+    """All open files with an inode id above ``after``, ascending."""
+    for key, value in tx.scan(open_key(after + 1), table_range(b"O")[1]):
+        yield int.from_bytes(key[1:], "big"), unpack_open(value)
+
+
+def files_of(tx: Reader, holder: str, limit: int) -> list[int]:
+    """Up to ``limit`` inode ids of the files that ``holder`` has open."""
+    found: list[int] = []
+    for key, _ in tx.scan(*lease_range(encode_holder(holder))):
+        found.append(int.from_bytes(key[-8:], "big"))
+        if len(found) == limit:
+            break
+    return found
+
+
+def describe_lease(tx: Reader, holder: str | None) -> str:
+    """How Hadoop's lease errors end."""
+    if holder:
+        for _ in tx.scan(*lease_range(encode_holder(holder))):
+            return f"[Lease.  Holder: {holder}]"
+    return f"Holder {holder} does not have any open files."

@@ -1,0 +1,120 @@
+"""The blocks of a range of a file: getBlockLocations (ClientNamenodeProtocol.proto)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cairnfs.errors import IllegalArgument
+from cairnfs.namespace.context import Namespace
+from cairnfs.namespace.permissions import READ
+from cairnfs.namespace.records import BlockRecord, Inode, unpack_block
+from cairnfs.namespace.resolve import Intent, as_file, resolve
+from cairnfs.namespace.tables import block_key, block_range
+from cairnfs.namespace.walk import find_inode
+from cairnfs.store.interface import Reader, Writer
+from cairnfs.types import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class FileBlocks:
+    """Blocks of a file, each with its ``offset``.
+
+    ``file_length`` leaves out a last block that is not complete, as HDFS answers it;
+    ``last`` is the file's last block whether or not it is in the range.
+    ``update_access_time``: call :func:`touch_access_time` in a write."""
+
+    inode_id: int
+    file_length: int
+    under_construction: bool
+    blocks: list[BlockRecord]
+    last: BlockRecord | None
+    update_access_time: bool = False
+
+    @property
+    def is_last_complete(self) -> bool:
+        return self.last is not None and self.last.is_complete
+
+
+def get_block_locations(
+    ns: Namespace, tx: Reader, caller: Caller, path: str, offset: int, length: int, now_ms: int
+) -> FileBlocks:
+    """The blocks that hold bytes ``offset`` to ``offset + length`` of the file.
+
+    Raises ``IllegalArgument``, ``NotFound``, ``PermissionDenied``."""
+    if offset < 0:
+        raise IllegalArgument(f"Negative offset is not supported. File: {path}")
+    if length < 0:
+        raise IllegalArgument(f"Negative length is not supported. File: {path}")
+    walk, checker = resolve(ns, tx, caller, path, Intent.OPEN)
+    inode = as_file(walk, walk.path)
+    checker.traverse(walk)
+    checker.target(walk, READ)
+    precision_ms = ns.settings.access_time_precision_ms
+    touch = precision_ms > 0 and now_ms > inode.atime + precision_ms
+    return blocks_in_range(tx, inode, offset, length, touch)
+
+
+def blocks_in_range(
+    tx: Reader, inode: Inode, offset: int, length: int, touch: bool = False
+) -> FileBlocks:
+    """The same of an inode that is at hand."""
+    if inode.entries == 0:
+        return FileBlocks(inode.id, 0, inode.under_construction, [], None, touch)
+    blocks: list[BlockRecord] = []
+    first = _block_at(tx, inode, offset)
+    if first is not None:
+        end = offset + length
+        for _, value in tx.scan(*block_range(inode.id, first)):
+            block = unpack_block(value)
+            if blocks and block.offset >= end:
+                break
+            blocks.append(block)
+    last = blocks[-1] if first is not None and first + len(blocks) == inode.entries else None
+    if last is None:
+        last = get_block(tx, inode.id, inode.entries - 1)
+    file_length = inode.length if last.is_complete else inode.length - last.num_bytes
+    return FileBlocks(inode.id, file_length, inode.under_construction, blocks, last, touch)
+
+
+def _block_at(tx: Reader, inode: Inode, offset: int) -> int | None:
+    """Index of the first block that ends behind ``offset``; None at the end of the file.
+
+    Blocks are full but for appends with a new block and concat, so the first guess hits."""
+    low, high = 0, inode.entries
+    guess = min(offset // inode.block_size, inode.entries - 1) if inode.block_size else 0
+    while low < high:
+        block = get_block(tx, inode.id, guess)
+        if block.offset + block.num_bytes <= offset:
+            low = guess + 1
+        elif block.offset <= offset:
+            return guess
+        else:
+            high = guess
+        guess = (low + high) // 2
+    if low < inode.entries:
+        return low
+    # HDFS names the block of a file that has just begun, though nothing of it is known.
+    return 0 if inode.entries == 1 and inode.length == 0 else None
+
+
+def get_block(tx: Reader, inode_id: int, index: int) -> BlockRecord:
+    """A block that the file's record says is there."""
+    value = tx.get(block_key(inode_id, index))
+    assert value is not None, f"inode {inode_id} has a block {index}"
+    return unpack_block(value)
+
+
+def last_block(tx: Reader, inode: Inode) -> BlockRecord | None:
+    return get_block(tx, inode.id, inode.entries - 1) if inode.entries else None
+
+
+def touch_access_time(ns: Namespace, tx: Writer, inode_id: int, now_ms: int) -> bool:
+    """Set the access time if it is older than its precision; False if not, or if gone."""
+    found = find_inode(tx, inode_id)
+    if found is None:
+        return False
+    key, inode = found
+    if now_ms <= inode.atime + ns.settings.access_time_precision_ms:
+        return False
+    tx.put(key, inode._replace(atime=now_ms).pack())
+    return True
