@@ -1,0 +1,116 @@
+"""Group commit: order, isolation of failures, answers only when durable."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from cairnfs.errors import NotFound, RetriableError, StorageError
+from cairnfs.namenode.writer import Writer
+from cairnfs.store.interface import Batch
+from cairnfs.store.memory import MemoryStore
+
+
+class JournalledStore:
+    """A durable store whose sync the test holds back."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.last_sequence = 0
+        self.durable_sequence = 0
+        self.may_sync = threading.Event()
+        self.sync_error: Exception | None = None
+        self.syncs = 0
+
+    def batch(self) -> Batch:
+        return self.store.batch()
+
+    def commit(self, batch: Batch) -> int:
+        batch.commit()
+        self.last_sequence += 1
+        return self.last_sequence
+
+    def sync(self) -> int:
+        assert self.may_sync.wait(10)
+        if self.sync_error is not None:
+            raise self.sync_error
+        self.syncs += 1
+        self.durable_sequence = self.last_sequence
+        return self.durable_sequence
+
+
+def put(key: bytes) -> object:
+    def operation(namespace: Batch, replicas: Batch) -> bytes:
+        namespace.put(key, b"1")
+        return key
+
+    return operation
+
+
+@pytest.mark.requirement("A04")
+async def test_answers_wait_for_the_journal_and_share_a_sync() -> None:
+    journal = JournalledStore()
+    writer = Writer(journal, MemoryStore(), lambda error: None)
+    answers = [writer.run(put(b"k%d" % i)) for i in range(50)]  # type: ignore[arg-type]
+    while journal.last_sequence == 0:  # noqa: ASYNC110 - one pass of the loop at a time
+        await asyncio.sleep(0)
+    assert not any(answer.done() for answer in answers)
+    journal.may_sync.set()
+    assert await asyncio.gather(*answers) == [b"k%d" % i for i in range(50)]
+    assert journal.syncs == 1
+    assert writer.batches == 1
+    await writer.close()
+
+
+async def test_a_failed_operation_is_undone_alone() -> None:
+    journal = JournalledStore()
+    journal.may_sync.set()
+    replicas = MemoryStore()
+    writer = Writer(journal, replicas, lambda error: None)
+
+    def fails(namespace: Batch, locations: Batch) -> bytes:
+        namespace.put(b"bad", b"1")
+        locations.put(b"bad", b"1")
+        raise NotFound("no such file")
+
+    results = await asyncio.gather(
+        writer.run(put(b"a")), writer.run(fails), writer.run(put(b"b")),  # type: ignore[arg-type]
+        return_exceptions=True,
+    )  # fmt: skip
+    assert results[0] == b"a"
+    assert isinstance(results[1], NotFound)
+    assert results[2] == b"b"
+    snapshot = journal.store.snapshot()
+    assert [snapshot.get(k) for k in (b"a", b"bad", b"b")] == [b"1", None, b"1"]
+    assert replicas.snapshot().get(b"bad") is None
+    await writer.close()
+
+
+async def test_volatile_changes_do_not_wait_for_the_journal() -> None:
+    journal = JournalledStore()
+    writer = Writer(journal, MemoryStore(), lambda error: None)
+    durable = writer.run(put(b"a"))  # type: ignore[arg-type]
+    volatile = writer.run(lambda namespace, replicas: b"seen", volatile=True)
+    assert await volatile == b"seen"
+    assert not durable.done()
+    journal.may_sync.set()
+    assert await durable == b"a"
+    await writer.close()
+
+
+@pytest.mark.expects_our_fault
+async def test_a_failed_sync_answers_nobody_with_success() -> None:
+    journal = JournalledStore()
+    journal.sync_error = StorageError("fdatasync: Input/output error")
+    failures: list[BaseException] = []
+    writer = Writer(journal, MemoryStore(), failures.append)
+    first = writer.run(put(b"a"))  # type: ignore[arg-type]
+    journal.may_sync.set()
+    with pytest.raises(RetriableError, match="Input/output"):
+        await first
+    with pytest.raises(RetriableError):
+        await writer.run(put(b"b"))  # type: ignore[arg-type]
+    assert failures == [journal.sync_error]
+    await writer.close()
