@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from cairnfs.types import Block, DatanodeInfo, ExtendedBlock, StorageType
 
+# A length that tells a DataNode not to report the removal (Hadoop's BlockCommand.NO_ACK).
+LENGTH_NO_ACK = (1 << 63) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Register:

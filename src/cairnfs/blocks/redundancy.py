@@ -1,0 +1,158 @@
+"""Does a block have the replicas it should have? What follows from the answer.
+
+:meth:`Redundancy.evaluate` is the one door: whatever happened to a block, it is counted
+anew and put into (or taken out of) the queues. Copies are begun by :mod:`replication`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+
+from cairnfs.blocks.corruption import CorruptReplicas
+from cairnfs.blocks.needed import NeededReplication, priority_of
+from cairnfs.blocks.nodes import DoomKind, StorageDescriptor
+from cairnfs.blocks.pending import PendingCopies
+from cairnfs.blocks.placement import ClusterView, PlacementPolicy
+from cairnfs.blocks.removals import Removals
+from cairnfs.blocks.survey import Survey, Surveyor
+from cairnfs.blocks.turn import Turn
+from cairnfs.types import Block, BlockFacts, BlockState
+
+
+class Redundancy:
+    """Queues of blocks that lack something, and the rules that fill them."""
+
+    def __init__(
+        self,
+        surveyor: Surveyor,
+        removals: Removals,
+        pending: PendingCopies,
+        corrupt: CorruptReplicas,
+        policy: PlacementPolicy,
+        view: ClusterView,
+    ) -> None:
+        self._surveyor = surveyor
+        self._removals = removals
+        self._pending = pending
+        self._corrupt = corrupt
+        self._policy = policy
+        self._view = view
+        self.needed = NeededReplication()
+        # Off while a NameNode without a replica map waits for reports in safe mode.
+        self.enabled = True
+        # Fresh blocks: their last replicas are about to be reported.
+        self._settling: dict[int, int] = {}
+        self._settle_heap: list[tuple[int, int]] = []
+        # Blocks with a surplus that cannot be trusted until nodes have reported in full.
+        self.postponed: set[int] = set()
+
+    @property
+    def settling(self) -> int:
+        return len(self._settling)
+
+    def evaluate(self, turn: Turn, block_id: int, hint: str | None = None) -> None:
+        """Count a block's replicas and act on it. Cheap: one look at each store.
+
+        ``hint`` is the uuid of a node that would like its replica removed."""
+        if not self.enabled:
+            return
+        facts = turn.catalog.get(block_id)
+        if facts is None or facts.state != BlockState.COMPLETE:
+            # Open blocks are their writer's business; gone ones nobody's.
+            self.forget(block_id)
+            return
+        survey = self._surveyor.survey(turn.tx, block_id, turn.now_ms)
+        wanted = survey.live_wanted(facts.replication)
+        if len(survey.live) < wanted and self._call_off(survey, block_id):
+            survey = self._surveyor.survey(turn.tx, block_id, turn.now_ms)
+        if len(survey.live) > facts.replication:
+            self._trim(facts, survey, hint)
+        else:
+            self.postponed.discard(block_id)
+        if survey.corrupt:
+            self._remove_corrupt(facts, survey)
+        coming = self._pending.count(block_id) + survey.in_grace
+        if len(survey.live) + coming < wanted:
+            if block_id not in self._settling:
+                out = len(survey.leaving) + len(survey.maintenance)
+                level = priority_of(len(survey.live), out, facts.replication)
+                self.needed.put(block_id, level)
+        elif not coming and self.badly_distributed(survey, facts):
+            self.needed.put(block_id, priority_of(len(survey.live), 0, 0))
+        else:
+            self.needed.discard(block_id)
+
+    def badly_distributed(self, survey: Survey, facts: BlockFacts) -> bool:
+        """Whether all replicas stand in fewer racks than they should."""
+        wanted = self._policy.racks_wanted(facts.replication, self._view)
+        if wanted <= 1 or len(survey.live) < 2:
+            return False
+        return len({storage.node.location for storage in survey.live}) < wanted
+
+    def settle_later(self, block_id: int, due_ms: int) -> None:
+        """A block was just completed: give its other replicas time to be reported."""
+        self._settling[block_id] = due_ms
+        heapq.heappush(self._settle_heap, (due_ms, block_id))
+
+    def settle_due(self, turn: Turn) -> None:
+        """Look at the fresh blocks whose grace is over."""
+        while self._settle_heap and self._settle_heap[0][0] <= turn.now_ms:
+            due_ms, block_id = heapq.heappop(self._settle_heap)
+            if self._settling.get(block_id) == due_ms:
+                del self._settling[block_id]
+                self.evaluate(turn, block_id)
+
+    def forget(self, block_id: int) -> None:
+        self.needed.discard(block_id)
+        self.postponed.discard(block_id)
+        self._settling.pop(block_id, None)
+
+    def evaluate_all(self, turn: Turn, block_ids: Iterable[int]) -> None:
+        for block_id in block_ids:
+            self.evaluate(turn, block_id)
+
+    # --- surplus -------------------------------------------------------------------------------
+
+    def _call_off(self, survey: Survey, block_id: int) -> bool:
+        """Keep surplus replicas that nobody has been told to remove yet."""
+        kept = [
+            storage for storage in survey.excess if self._removals.call_off(storage.node, block_id)
+        ]
+        return bool(kept)
+
+    def _trim(self, facts: BlockFacts, survey: Survey, hint: str | None) -> None:
+        """Choose surplus replicas, never so that fewer fresh ones remain than wanted."""
+        live = list(survey.live)
+        fresh = set(map(id, survey.fresh))
+        while len(live) > facts.replication:
+            spare = len(fresh) > facts.replication
+            if len(fresh) < facts.replication:
+                candidates = []
+            else:
+                candidates = [one for one in live if spare or id(one) not in fresh]
+            if not candidates:
+                self.postponed.add(facts.block_id)
+                return
+            chosen = self._policy.choose_excess(candidates, live, hint, self._view)
+            live.remove(chosen)
+            fresh.discard(id(chosen))
+            survey.live.remove(chosen)
+            self._removals.doom(DoomKind.EXCESS, _block(facts), chosen.node, chosen)
+        self.postponed.discard(facts.block_id)
+
+    def _remove_corrupt(self, facts: BlockFacts, survey: Survey) -> None:
+        """Corrupt replicas go when there are good ones enough without them."""
+        if len(survey.fresh) >= facts.replication:
+            for storage in survey.corrupt:
+                self.doom_corrupt(facts, storage)
+
+    def doom_corrupt(self, facts: BlockFacts, storage: StorageDescriptor) -> None:
+        """Have a corrupt replica removed, once its node has said what exactly it holds."""
+        replica = self._corrupt.replica(facts.block_id, storage.index)
+        if replica is not None:
+            self._removals.doom(DoomKind.CORRUPT, replica, storage.node, storage)
+
+
+def _block(facts: BlockFacts) -> Block:
+    return Block(facts.block_id, facts.generation_stamp, facts.num_bytes)

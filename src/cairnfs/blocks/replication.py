@@ -1,0 +1,177 @@
+"""Beginning copies: from the queue of needed blocks to orders for DataNodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cairnfs.blocks.commands import TransferOrder
+from cairnfs.blocks.needed import Priority
+from cairnfs.blocks.nodes import DatanodeDescriptor, QueuedTransfer, StorageDescriptor
+from cairnfs.blocks.pending import PendingCopies
+from cairnfs.blocks.placement import ClusterView, PlacementPolicy, PlacementRequest
+from cairnfs.blocks.redundancy import Redundancy
+from cairnfs.blocks.storage_policy import storage_policy
+from cairnfs.blocks.survey import Survey, Surveyor
+from cairnfs.blocks.tables import read_replicas
+from cairnfs.blocks.turn import Turn
+from cairnfs.types import AdminState, BlockFacts, BlockState, ExtendedBlock
+
+# Blocks looked at for each one that may be begun: some have no free source or target now.
+_ATTEMPTS_PER_START = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Replicator:
+    """Chooses source and targets; orders wait at the source for its next heartbeat."""
+
+    pool_id: str
+    surveyor: Surveyor
+    redundancy: Redundancy
+    pending: PendingCopies
+    policy: PlacementPolicy
+    view: ClusterView
+
+    def schedule(self, turn: Turn, wall_offset_ms: int) -> int:
+        """Begin copies for the blocks most at risk; how many blocks were helped."""
+        starts_max = len(self.view.topology) * self.view.settings.work_multiplier
+        if not starts_max or not len(self.redundancy.needed):
+            return 0
+        started = 0
+        candidates = self.redundancy.needed.candidates(starts_max * _ATTEMPTS_PER_START)
+        for block_id, priority in candidates:
+            if started >= starts_max:
+                break
+            started += self._start(turn, block_id, priority, wall_offset_ms)
+        return started
+
+    def _start(self, turn: Turn, block_id: int, priority: Priority, wall_offset_ms: int) -> bool:
+        facts = turn.catalog.get(block_id)
+        if facts is None or facts.state != BlockState.COMPLETE:
+            self.redundancy.forget(block_id)
+            return False
+        survey = self.surveyor.survey(turn.tx, block_id, turn.now_ms)
+        lacking = self._lacking(survey, facts)
+        if lacking <= 0:
+            self.redundancy.evaluate(turn, block_id)
+            return False
+        source = self._source(survey, priority)
+        if source is None:
+            return False
+        targets = self._targets(turn, facts, survey, source, lacking)
+        if not targets:
+            self._make_room(facts, survey)
+            return False
+        self._order(facts, source, targets, turn, wall_offset_ms)
+        self.redundancy.evaluate(turn, block_id)
+        return True
+
+    def _lacking(self, survey: Survey, facts: BlockFacts) -> int:
+        pending = self.pending.count(facts.block_id)
+        wanted = survey.live_wanted(facts.replication)
+        lacking = wanted - len(survey.live) - pending - survey.in_grace
+        if lacking <= 0 and not pending and self.redundancy.badly_distributed(survey, facts):
+            return 1
+        return lacking
+
+    def _source(self, survey: Survey, priority: Priority) -> DatanodeDescriptor | None:
+        """A node to copy from, one that is leaving first: it serves nobody else.
+
+        None while all are busy; the most urgent blocks may use more streams."""
+        settings = self.view.settings
+        bound = settings.streams_hard_max if priority == Priority.HIGHEST else settings.streams_max
+        free: list[DatanodeDescriptor] = []
+        for storage in survey.readable:
+            node = storage.node
+            if not node.registered:
+                continue
+            leaving = node.admin_state == AdminState.DECOMMISSION_INPROGRESS
+            limit = settings.streams_hard_max if leaving else bound
+            if len(node.transfers) + node.xmits < limit:
+                if leaving:
+                    return node
+                free.append(node)
+        # Surplus replicas may vanish under the copy: only if there is nothing else.
+        live = {id(storage.node) for storage in (*survey.live, *survey.maintenance)}
+        best = [node for node in free if id(node) in live] or free
+        return self.view.random.choice(best) if best else None
+
+    def _targets(
+        self,
+        turn: Turn,
+        facts: BlockFacts,
+        survey: Survey,
+        source: DatanodeDescriptor,
+        lacking: int,
+    ) -> list[StorageDescriptor]:
+        coming = self.pending.targets(facts.block_id)
+        holders = {
+            storage.node.uuid
+            for storage in (*survey.live, *survey.readable, *survey.corrupt, *survey.dead, *coming)
+        }
+        request = PlacementRequest(
+            replicas=lacking,
+            block_size=facts.num_bytes,
+            chosen=(*survey.live, *coming),
+            excluded=frozenset(holders),
+            writer=source,
+            writer_location=source.location,
+            policy=storage_policy(facts.storage_policy),
+            new_block=False,
+            block_id=facts.block_id,
+        )
+        targets = self.policy.choose(request, self.view).targets
+        if lacking == 1 and len(survey.live) >= facts.replication:
+            # Only another rack would be worth it.
+            racks = {storage.node.location for storage in survey.live}
+            targets = [one for one in targets if one.node.location not in racks]
+        return targets
+
+    def _make_room(self, facts: BlockFacts, survey: Survey) -> None:
+        """Where only the holder of a corrupt replica is left as a target, that one goes.
+
+        A good copy exists, or there would be no source; it is asked for once more when
+        the command is handed out."""
+        if survey.corrupt and survey.fresh and not survey.excess:
+            self.redundancy.doom_corrupt(facts, survey.corrupt[0])
+
+    def _order(
+        self,
+        facts: BlockFacts,
+        source: DatanodeDescriptor,
+        targets: list[StorageDescriptor],
+        turn: Turn,
+        wall_offset_ms: int,
+    ) -> None:
+        order = TransferOrder(
+            block=ExtendedBlock(
+                self.pool_id, facts.block_id, facts.generation_stamp, facts.num_bytes
+            ),
+            targets=tuple(target.node.info(wall_offset_ms) for target in targets),
+            target_storage_ids=tuple(target.uuid for target in targets),
+            target_storage_types=tuple(target.storage_type for target in targets),
+        )
+        source.transfers.append(
+            QueuedTransfer(order, tuple(target.node.uuid for target in targets))
+        )
+        self.pending.begin(facts.block_id, source, targets, facts.num_bytes, turn.now_ms)
+
+    def hand_out(self, turn: Turn, node: DatanodeDescriptor) -> tuple[TransferOrder, ...]:
+        """The copies that a node shall make now, as many as it has streams free."""
+        free = self.view.settings.streams_hard_max - node.xmits
+        orders: list[TransferOrder] = []
+        while node.transfers and len(orders) < free:
+            queued = node.transfers.popleft()
+            block_id = queued.order.block.block_id
+            # Copies that were called off, or whose source lost its replica, meanwhile.
+            wanted = any(uuid in self._expected(block_id) for uuid in queued.target_uuids)
+            if wanted and self._holds(turn, node, block_id):
+                orders.append(queued.order)
+        return tuple(orders)
+
+    def _expected(self, block_id: int) -> set[str]:
+        return {storage.node.uuid for storage in self.pending.targets(block_id)}
+
+    @staticmethod
+    def _holds(turn: Turn, node: DatanodeDescriptor, block_id: int) -> bool:
+        indexes = {storage.index for storage in node.storages.values()}
+        return any(index in indexes for index, _ in read_replicas(turn.tx, block_id))
