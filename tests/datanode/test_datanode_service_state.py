@@ -14,9 +14,9 @@ from cairnfs.datanode.service_state import (
     DISALLOWED_RETRY_MS,
     FACTS_LINGER_MS,
     AskVersion,
-    FactHappened,
     FactsDelivered,
     FactsFailed,
+    FactsHappened,
     Failure,
     FullReportDelivered,
     FullReportFailed,
@@ -43,8 +43,8 @@ from cairnfs.types import Block, DatanodeStorage
 STORAGE = DatanodeStorage("DS-1")
 
 
-def fact(block_id: int, status: FactStatus = FactStatus.RECEIVED) -> FactHappened:
-    return FactHappened(ReplicaFact(STORAGE, Block(block_id, 1000, 1), status))
+def fact(block_id: int, status: FactStatus = FactStatus.RECEIVED) -> FactsHappened:
+    return FactsHappened((ReplicaFact(STORAGE, Block(block_id, 1000, 1), status),))
 
 
 class Service:

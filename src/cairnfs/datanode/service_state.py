@@ -116,10 +116,10 @@ class HeartbeatFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class FactHappened:
-    """A replica began, was finished, or went."""
+class FactsHappened:
+    """Replicas began, were finished, or went, in this order."""
 
-    fact: ReplicaFact
+    facts: tuple[ReplicaFact, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ ServiceEvent = (
     | HandshakeFailed
     | HeartbeatAnswered
     | HeartbeatFailed
-    | FactHappened
+    | FactsHappened
     | FactsDelivered
     | FactsFailed
     | FullReportDelivered
@@ -281,8 +281,9 @@ class ServiceState:
     def handle(self, event: ServiceEvent, now_ms: int) -> list[ServiceAction]:
         """Take an event; what to do now. Nothing is ever done once refused."""
         match event:
-            case FactHappened(fact):
-                self._on_fact(fact, now_ms)
+            case FactsHappened(facts):
+                for fact in facts:
+                    self._on_fact(fact, now_ms)
             case FactsDelivered(number):
                 self.pending.delivered(number)
             case FactsFailed(number, failure):
