@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 
 import pytest
@@ -101,7 +102,9 @@ async def test_volatile_changes_do_not_wait_for_the_journal() -> None:
 
 
 @pytest.mark.expects_our_fault
-async def test_a_failed_sync_answers_nobody_with_success() -> None:
+async def test_a_failed_sync_answers_nobody_with_success(
+    our_faults: list[logging.LogRecord],
+) -> None:
     journal = JournalledStore()
     journal.sync_error = StorageError("fdatasync: Input/output error")
     failures: list[BaseException] = []
@@ -114,3 +117,5 @@ async def test_a_failed_sync_answers_nobody_with_success() -> None:
         await writer.run(put(b"b"))  # type: ignore[arg-type]
     assert failures == [journal.sync_error]
     await writer.close()
+    assert our_faults
+    our_faults.clear()
