@@ -60,7 +60,7 @@ class ReadChecksumInfo:
 
 @dataclass(frozen=True, slots=True)
 class BlockChecksumReply:
-    """Answer to ``BLOCK_CHECKSUM``: ``crc_per_block`` is 0 where nobody needs it."""
+    """Answer to ``BLOCK_CHECKSUM``. ``crc_per_block`` counts the chunks of this block."""
 
     bytes_per_crc: int
     crc_per_block: int
@@ -73,11 +73,12 @@ class BlockChecksumReply:
 @dataclass(frozen=True, slots=True)
 class BlockOpResponse:
     """First answer to every operation. ``first_bad_link`` names the address (ip:port) of
-    the pipeline node that could not be reached, as seen from the client's end."""
+    the pipeline node that could not be reached; empty in an answer to ``WRITE_BLOCK`` if all
+    could, None in answers to other operations."""
 
     status: Status
     message: str = ""
-    first_bad_link: str = ""
+    first_bad_link: str | None = None
     read_checksum: ReadChecksumInfo | None = None
     checksum_reply: BlockChecksumReply | None = None
     short_circuit_version: int | None = None
@@ -122,7 +123,6 @@ def encode_response(response: BlockOpResponse) -> bytes:
     return delimited(
         pb.BlockOpResponseProto(
             status=response.status.value,  # type: ignore[arg-type]
-            # Java sends it empty where there is none, and its pipelines expect it so.
             firstBadLink=response.first_bad_link,
             checksumResponse=checksum_reply,
             readOpChecksumInfo=read_checksum,
@@ -160,7 +160,7 @@ def parse_response(buffer: Buffer, start: int, end: int) -> tuple[BlockOpRespons
         BlockOpResponse(
             status=Status(proto.status),
             message=proto.message,
-            first_bad_link=proto.firstBadLink,
+            first_bad_link=proto.firstBadLink if proto.HasField("firstBadLink") else None,
             read_checksum=read_checksum,
             checksum_reply=checksum_reply,
             short_circuit_version=version,
