@@ -35,7 +35,9 @@ class Namespace:
 
     def __post_init__(self) -> None:
         self.leases = LeaseTable(
-            self.settings.lease_soft_limit_ms, self.settings.lease_hard_limit_ms
+            self.settings.lease_soft_limit_ms,
+            self.settings.lease_hard_limit_ms,
+            self.settings.block_recovery_timeout_ms,
         )
 
     def load(self, tx: Reader, now_ms: int) -> None:

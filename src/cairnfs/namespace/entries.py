@@ -41,17 +41,23 @@ def check_room(ns: Namespace, walk: Walk, index: int) -> None:
 
 
 def add_last(ns: Namespace, tx: Writer, walk: Walk, inode: Inode) -> None:
-    """Put ``inode`` below the deepest existing directory of ``walk``, under the next name,
-    and extend the walk by it. Raises for a bad name or a full directory."""
+    """Put a new ``inode`` below the deepest existing directory of ``walk``, under the next
+    name, and extend the walk by it. Raises for a bad name or a full directory."""
+    index = len(walk.heads) - 1
+    check_new_name(ns.settings, walk.names[:index], walk.names[index])
+    check_room(ns, walk, index)
+    attach(tx, walk, inode, inode.mtime)
+
+
+def attach(tx: Writer, walk: Walk, inode: Inode, now_ms: int) -> None:
+    """The same without checks, for an inode that may have been elsewhere before."""
     index = len(walk.heads) - 1
     name = walk.names[index]
-    check_new_name(ns.settings, walk.names[:index], name)
-    check_room(ns, walk, index)
     parent_id = walk.heads[index][0]
     value = inode.pack()
     tx.put(entry_key(parent_id, name), value)
     tx.put(inode_key(inode.id), pack_place(parent_id, name))
-    change_directory(tx, walk, index, inode.mtime, 1, int(inode.type == DIRECTORY))
+    change_directory(tx, walk, index, now_ms, 1, int(inode.type == DIRECTORY))
     walk.heads.append(HEAD.unpack_from(value))
     walk.values.append(value)
 

@@ -23,11 +23,12 @@ INTERNAL_HOLDER = "HDFS_NameNode"
 class LeaseTable:
     """When each lease holder was last heard of, in memory."""
 
-    __slots__ = ("_hard_limit_ms", "_renewed_ms", "_soft_limit_ms")
+    __slots__ = ("_hard_limit_ms", "_recovery_ms", "_renewed_ms", "_soft_limit_ms")
 
-    def __init__(self, soft_limit_ms: int, hard_limit_ms: int) -> None:
+    def __init__(self, soft_limit_ms: int, hard_limit_ms: int, recovery_ms: int) -> None:
         self._soft_limit_ms = soft_limit_ms
         self._hard_limit_ms = hard_limit_ms
+        self._recovery_ms = min(recovery_ms, hard_limit_ms)
         self._renewed_ms: dict[str, int] = {}
 
     def load(self, tx: Reader, now_ms: int) -> None:
@@ -52,17 +53,22 @@ class LeaseTable:
 
     def hard_expired(self, now_ms: int) -> list[str]:
         """The holders whose files the NameNode must close."""
-        limit = now_ms - self._hard_limit_ms
-        return [holder for holder, renewed in self._renewed_ms.items() if renewed < limit]
+        return [holder for holder in self._renewed_ms if self.is_hard_expired(holder, now_ms)]
+
+    def is_hard_expired(self, holder: str, now_ms: int) -> bool:
+        """A recovery of our own that came to nothing is tried again sooner."""
+        internal = holder.startswith(INTERNAL_HOLDER)
+        limit_ms = self._recovery_ms if internal else self._hard_limit_ms
+        return now_ms - self._renewed_ms.get(holder, now_ms) > limit_ms
 
     def forget(self, holder: str) -> None:
         """The holder has no open file any more."""
         self._renewed_ms.pop(holder, None)
 
     def internal_holder(self, now_ms: int) -> str:
-        """In whose name a file is recovered now. It changes with every hard limit, so that
-        files whose recovery came to nothing run out again although others join them."""
-        return f"{INTERNAL_HOLDER}-{now_ms // max(1, self._hard_limit_ms)}"
+        """In whose name a file is recovered now. It changes with time, so that files whose
+        recovery came to nothing run out again although others join them."""
+        return f"{INTERNAL_HOLDER}-{now_ms // max(1, self._recovery_ms)}"
 
     def __len__(self) -> int:
         return len(self._renewed_ms)

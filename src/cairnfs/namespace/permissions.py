@@ -76,7 +76,7 @@ class Checker:
         for i in range(min(len(walk.names), len(walk.heads))):
             head = walk.heads[i]
             if head[1] == DIRECTORY and not self.permits(head, EXECUTE):
-                raise self._denied(walk.names[:i], head, EXECUTE)
+                raise self.denied(walk.names[:i], head, EXECUTE)
 
     def ancestor(self, walk: Walk, access: int) -> None:
         """The deepest existing directory above the path grants ``access``."""
@@ -122,7 +122,7 @@ class Checker:
                 continue
             head = HEAD.unpack_from(value)
             if not self.permits(head, access):
-                raise self._denied(names, head, access)
+                raise self.denied(names, head, access)
             sticky = bool(directory.mode & STICKY)
             # A directory without subdirectories needs no look at its children.
             if not sticky and directory.subdirectories == 0:
@@ -139,7 +139,7 @@ class Checker:
 
     def _check(self, walk: Walk, index: int, access: int) -> None:
         if index < len(walk.heads) and not self.permits(walk.heads[index], access):
-            raise self._denied(walk.names[:index], walk.heads[index], access)
+            raise self.denied(walk.names[:index], walk.heads[index], access)
 
     def _check_sticky(self, names: list[bytes], parent: Head, child: Head) -> None:
         if not parent[3] & STICKY:
@@ -159,7 +159,7 @@ class Checker:
         kind = "d" if head[1] == DIRECTORY else "-"
         return f'"{join_path(names)}":{owner}:{group}:{kind}{mode_string(head[3])}'
 
-    def _denied(self, names: list[bytes], head: Head, access: int) -> PermissionDenied:
+    def denied(self, names: list[bytes], head: Head, access: int) -> PermissionDenied:
         return PermissionDenied(
             f"Permission denied: user={self._caller.user}, access={_ACTIONS[access]},"
             f" inode={self._describe(names, head)}"
