@@ -54,6 +54,16 @@ NAME_BYTES_MAX = 490
 # --- Store and journal ---------------------------------------------------------------------------
 # LMDB's compiled-in limit.
 STORE_KEY_BYTES_MAX = 511
+# Upper bound of one LMDB file: address space, not an allocation; a billion files take 200 GB.
+STORE_MAP_BYTES = 1 << 40
+# Snapshots open at one time, over all processes on one store; a slot is 64 bytes.
+STORE_READERS_MAX = 2048
+# Ended read transactions that LMDB keeps for the next snapshot of this process.
+STORE_SPARE_READERS = 16
+# One committed batch in the journal. A batch of 500 calls takes some 100 KB.
+JOURNAL_RECORD_BYTES_MAX = 128 * 1024 * 1024
+# Allocated ahead of the records; small enough to be looked through in milliseconds.
+JOURNAL_SEGMENT_BYTES = 16 * 1024 * 1024
 
 # --- Configuration -------------------------------------------------------------------------------
 # Large real files hold some hundred keys in 100 KiB.
