@@ -1,6 +1,6 @@
 """File status, totals and server defaults <-> ``hdfs.proto``.
 
-The NameNode's hot answers are assembled by :mod:`cairnfs.wire.hdfs_fast` instead.
+The NameNode's hot answers are assembled by :mod:`cairnfs.wire.namenode_answers` instead.
 """
 
 from __future__ import annotations
