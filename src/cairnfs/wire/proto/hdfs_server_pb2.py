@@ -23,54 +23,53 @@ _sym_db = _symbol_database.Default()
 
 
 from cairnfs.wire.proto import hdfs_pb2 as cairnfs_dot_wire_dot_proto_dot_hdfs__pb2
-from cairnfs.wire.proto import ha_service_pb2 as cairnfs_dot_wire_dot_proto_dot_ha__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$cairnfs/wire/proto/hdfs_server.proto\x12\x13\x63\x61irnfs.hadoop.hdfs\x1a\x1d\x63\x61irnfs/wire/proto/hdfs.proto\x1a#cairnfs/wire/proto/ha_service.proto\"D\n\rBlockKeyProto\x12\r\n\x05keyId\x18\x01 \x02(\r\x12\x12\n\nexpiryDate\x18\x02 \x02(\x04\x12\x10\n\x08keyBytes\x18\x03 \x01(\x0c\"\xd4\x01\n\x16\x45xportedBlockKeysProto\x12\x1b\n\x13isBlockTokenEnabled\x18\x01 \x02(\x08\x12\x19\n\x11keyUpdateInterval\x18\x02 \x02(\x04\x12\x15\n\rtokenLifeTime\x18\x03 \x02(\x04\x12\x36\n\ncurrentKey\x18\x04 \x02(\x0b\x32\".cairnfs.hadoop.hdfs.BlockKeyProto\x12\x33\n\x07\x61llKeys\x18\x05 \x03(\x0b\x32\".cairnfs.hadoop.hdfs.BlockKeyProto\"\xec\x01\n\x17\x42lockWithLocationsProto\x12.\n\x05\x62lock\x18\x01 \x02(\x0b\x32\x1f.cairnfs.hadoop.hdfs.BlockProto\x12\x15\n\rdatanodeUuids\x18\x02 \x03(\t\x12\x14\n\x0cstorageUuids\x18\x03 \x03(\t\x12;\n\x0cstorageTypes\x18\x04 \x03(\x0e\x32%.cairnfs.hadoop.hdfs.StorageTypeProto\x12\x0f\n\x07indices\x18\x05 \x01(\x0c\x12\x14\n\x0c\x64\x61taBlockNum\x18\x06 \x01(\r\x12\x10\n\x08\x63\x65llSize\x18\x07 \x01(\r\"X\n\x18\x42locksWithLocationsProto\x12<\n\x06\x62locks\x18\x01 \x03(\x0b\x32,.cairnfs.hadoop.hdfs.BlockWithLocationsProto\"U\n\x12RemoteEditLogProto\x12\x11\n\tstartTxId\x18\x01 \x02(\x04\x12\x0f\n\x07\x65ndTxId\x18\x02 \x02(\x04\x12\x1b\n\x0cisInProgress\x18\x03 \x01(\x08:\x05\x66\x61lse\"k\n\x1aRemoteEditLogManifestProto\x12\x35\n\x04logs\x18\x01 \x03(\x0b\x32\'.cairnfs.hadoop.hdfs.RemoteEditLogProto\x12\x16\n\x0e\x63ommittedTxnId\x18\x02 \x01(\x04\"\x81\x02\n\x12NamespaceInfoProto\x12\x14\n\x0c\x62uildVersion\x18\x01 \x02(\t\x12\x0e\n\x06unused\x18\x02 \x02(\r\x12\x13\n\x0b\x62lockPoolID\x18\x03 \x02(\t\x12:\n\x0bstorageInfo\x18\x04 \x02(\x0b\x32%.cairnfs.hadoop.hdfs.StorageInfoProto\x12\x17\n\x0fsoftwareVersion\x18\x05 \x02(\t\x12\x17\n\x0c\x63\x61pabilities\x18\x06 \x01(\x04:\x01\x30\x12\x42\n\x05state\x18\x07 \x01(\x0e\x32\x33.cairnfs.hadoop.hdfs.NNHAStatusHeartbeatProto.State\"\xf1\x01\n\x14RecoveringBlockProto\x12\x13\n\x0bnewGenStamp\x18\x01 \x02(\x04\x12\x35\n\x05\x62lock\x18\x02 \x02(\x0b\x32&.cairnfs.hadoop.hdfs.LocatedBlockProto\x12\x36\n\rtruncateBlock\x18\x03 \x01(\x0b\x32\x1f.cairnfs.hadoop.hdfs.BlockProto\x12?\n\x08\x65\x63Policy\x18\x04 \x01(\x0b\x32-.cairnfs.hadoop.hdfs.ErasureCodingPolicyProto\x12\x14\n\x0c\x62lockIndices\x18\x05 \x01(\x0c\"\xa5\x01\n\x18\x43heckpointSignatureProto\x12\x13\n\x0b\x62lockPoolId\x18\x01 \x02(\t\x12 \n\x18mostRecentCheckpointTxId\x18\x02 \x02(\x04\x12\x16\n\x0e\x63urSegmentTxId\x18\x03 \x02(\x04\x12:\n\x0bstorageInfo\x18\x04 \x02(\x0b\x32%.cairnfs.hadoop.hdfs.StorageInfoProto\"u\n\x16\x43heckpointCommandProto\x12@\n\tsignature\x18\x01 \x02(\x0b\x32-.cairnfs.hadoop.hdfs.CheckpointSignatureProto\x12\x19\n\x11needToReturnImage\x18\x02 \x02(\x08\"\xdc\x01\n\x14NamenodeCommandProto\x12\x0e\n\x06\x61\x63tion\x18\x01 \x02(\r\x12<\n\x04type\x18\x02 \x02(\x0e\x32..cairnfs.hadoop.hdfs.NamenodeCommandProto.Type\x12\x42\n\rcheckpointCmd\x18\x03 \x01(\x0b\x32+.cairnfs.hadoop.hdfs.CheckpointCommandProto\"2\n\x04Type\x12\x13\n\x0fNamenodeCommand\x10\x00\x12\x15\n\x11\x43heckPointCommand\x10\x01\"\x15\n\x13VersionRequestProto\"M\n\x14VersionResponseProto\x12\x35\n\x04info\x18\x01 \x02(\x0b\x32\'.cairnfs.hadoop.hdfs.NamespaceInfoProto\"_\n\x10StorageInfoProto\x12\x15\n\rlayoutVersion\x18\x01 \x02(\r\x12\x12\n\nnamespceID\x18\x02 \x02(\r\x12\x11\n\tclusterID\x18\x03 \x02(\t\x12\r\n\x05\x63Time\x18\x04 \x02(\x04\"\x99\x02\n\x19NamenodeRegistrationProto\x12\x12\n\nrpcAddress\x18\x01 \x02(\t\x12\x13\n\x0bhttpAddress\x18\x02 \x02(\t\x12:\n\x0bstorageInfo\x18\x03 \x02(\x0b\x32%.cairnfs.hadoop.hdfs.StorageInfoProto\x12X\n\x04role\x18\x04 \x01(\x0e\x32@.cairnfs.hadoop.hdfs.NamenodeRegistrationProto.NamenodeRoleProto:\x08NAMENODE\"=\n\x11NamenodeRoleProto\x12\x0c\n\x08NAMENODE\x10\x01\x12\n\n\x06\x42\x41\x43KUP\x10\x02\x12\x0e\n\nCHECKPOINT\x10\x03\"\x9c\x01\n\x18NNHAStatusHeartbeatProto\x12\x42\n\x05state\x18\x01 \x02(\x0e\x32\x33.cairnfs.hadoop.hdfs.NNHAStatusHeartbeatProto.State\x12\x0c\n\x04txid\x18\x02 \x02(\x04\".\n\x05State\x12\n\n\x06\x41\x43TIVE\x10\x00\x12\x0b\n\x07STANDBY\x10\x01\x12\x0c\n\x08OBSERVER\x10\x02*L\n\x11ReplicaStateProto\x12\r\n\tFINALIZED\x10\x00\x12\x07\n\x03RBW\x10\x01\x12\x07\n\x03RWR\x10\x02\x12\x07\n\x03RUR\x10\x03\x12\r\n\tTEMPORARY\x10\x04')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$cairnfs/wire/proto/hdfs_server.proto\x12\x13\x63\x61irnfs.hadoop.hdfs\x1a\x1d\x63\x61irnfs/wire/proto/hdfs.proto\"D\n\rBlockKeyProto\x12\r\n\x05keyId\x18\x01 \x02(\r\x12\x12\n\nexpiryDate\x18\x02 \x02(\x04\x12\x10\n\x08keyBytes\x18\x03 \x01(\x0c\"\xd4\x01\n\x16\x45xportedBlockKeysProto\x12\x1b\n\x13isBlockTokenEnabled\x18\x01 \x02(\x08\x12\x19\n\x11keyUpdateInterval\x18\x02 \x02(\x04\x12\x15\n\rtokenLifeTime\x18\x03 \x02(\x04\x12\x36\n\ncurrentKey\x18\x04 \x02(\x0b\x32\".cairnfs.hadoop.hdfs.BlockKeyProto\x12\x33\n\x07\x61llKeys\x18\x05 \x03(\x0b\x32\".cairnfs.hadoop.hdfs.BlockKeyProto\"\xec\x01\n\x17\x42lockWithLocationsProto\x12.\n\x05\x62lock\x18\x01 \x02(\x0b\x32\x1f.cairnfs.hadoop.hdfs.BlockProto\x12\x15\n\rdatanodeUuids\x18\x02 \x03(\t\x12\x14\n\x0cstorageUuids\x18\x03 \x03(\t\x12;\n\x0cstorageTypes\x18\x04 \x03(\x0e\x32%.cairnfs.hadoop.hdfs.StorageTypeProto\x12\x0f\n\x07indices\x18\x05 \x01(\x0c\x12\x14\n\x0c\x64\x61taBlockNum\x18\x06 \x01(\r\x12\x10\n\x08\x63\x65llSize\x18\x07 \x01(\r\"X\n\x18\x42locksWithLocationsProto\x12<\n\x06\x62locks\x18\x01 \x03(\x0b\x32,.cairnfs.hadoop.hdfs.BlockWithLocationsProto\"U\n\x12RemoteEditLogProto\x12\x11\n\tstartTxId\x18\x01 \x02(\x04\x12\x0f\n\x07\x65ndTxId\x18\x02 \x02(\x04\x12\x1b\n\x0cisInProgress\x18\x03 \x01(\x08:\x05\x66\x61lse\"k\n\x1aRemoteEditLogManifestProto\x12\x35\n\x04logs\x18\x01 \x03(\x0b\x32\'.cairnfs.hadoop.hdfs.RemoteEditLogProto\x12\x16\n\x0e\x63ommittedTxnId\x18\x02 \x01(\x04\"\x81\x02\n\x12NamespaceInfoProto\x12\x14\n\x0c\x62uildVersion\x18\x01 \x02(\t\x12\x0e\n\x06unused\x18\x02 \x02(\r\x12\x13\n\x0b\x62lockPoolID\x18\x03 \x02(\t\x12:\n\x0bstorageInfo\x18\x04 \x02(\x0b\x32%.cairnfs.hadoop.hdfs.StorageInfoProto\x12\x17\n\x0fsoftwareVersion\x18\x05 \x02(\t\x12\x17\n\x0c\x63\x61pabilities\x18\x06 \x01(\x04:\x01\x30\x12\x42\n\x05state\x18\x07 \x01(\x0e\x32\x33.cairnfs.hadoop.hdfs.NNHAStatusHeartbeatProto.State\"\xf1\x01\n\x14RecoveringBlockProto\x12\x13\n\x0bnewGenStamp\x18\x01 \x02(\x04\x12\x35\n\x05\x62lock\x18\x02 \x02(\x0b\x32&.cairnfs.hadoop.hdfs.LocatedBlockProto\x12\x36\n\rtruncateBlock\x18\x03 \x01(\x0b\x32\x1f.cairnfs.hadoop.hdfs.BlockProto\x12?\n\x08\x65\x63Policy\x18\x04 \x01(\x0b\x32-.cairnfs.hadoop.hdfs.ErasureCodingPolicyProto\x12\x14\n\x0c\x62lockIndices\x18\x05 \x01(\x0c\"\xa5\x01\n\x18\x43heckpointSignatureProto\x12\x13\n\x0b\x62lockPoolId\x18\x01 \x02(\t\x12 \n\x18mostRecentCheckpointTxId\x18\x02 \x02(\x04\x12\x16\n\x0e\x63urSegmentTxId\x18\x03 \x02(\x04\x12:\n\x0bstorageInfo\x18\x04 \x02(\x0b\x32%.cairnfs.hadoop.hdfs.StorageInfoProto\"u\n\x16\x43heckpointCommandProto\x12@\n\tsignature\x18\x01 \x02(\x0b\x32-.cairnfs.hadoop.hdfs.CheckpointSignatureProto\x12\x19\n\x11needToReturnImage\x18\x02 \x02(\x08\"\xdc\x01\n\x14NamenodeCommandProto\x12\x0e\n\x06\x61\x63tion\x18\x01 \x02(\r\x12<\n\x04type\x18\x02 \x02(\x0e\x32..cairnfs.hadoop.hdfs.NamenodeCommandProto.Type\x12\x42\n\rcheckpointCmd\x18\x03 \x01(\x0b\x32+.cairnfs.hadoop.hdfs.CheckpointCommandProto\"2\n\x04Type\x12\x13\n\x0fNamenodeCommand\x10\x00\x12\x15\n\x11\x43heckPointCommand\x10\x01\"\x15\n\x13VersionRequestProto\"M\n\x14VersionResponseProto\x12\x35\n\x04info\x18\x01 \x02(\x0b\x32\'.cairnfs.hadoop.hdfs.NamespaceInfoProto\"_\n\x10StorageInfoProto\x12\x15\n\rlayoutVersion\x18\x01 \x02(\r\x12\x12\n\nnamespceID\x18\x02 \x02(\r\x12\x11\n\tclusterID\x18\x03 \x02(\t\x12\r\n\x05\x63Time\x18\x04 \x02(\x04\"\x99\x02\n\x19NamenodeRegistrationProto\x12\x12\n\nrpcAddress\x18\x01 \x02(\t\x12\x13\n\x0bhttpAddress\x18\x02 \x02(\t\x12:\n\x0bstorageInfo\x18\x03 \x02(\x0b\x32%.cairnfs.hadoop.hdfs.StorageInfoProto\x12X\n\x04role\x18\x04 \x01(\x0e\x32@.cairnfs.hadoop.hdfs.NamenodeRegistrationProto.NamenodeRoleProto:\x08NAMENODE\"=\n\x11NamenodeRoleProto\x12\x0c\n\x08NAMENODE\x10\x01\x12\n\n\x06\x42\x41\x43KUP\x10\x02\x12\x0e\n\nCHECKPOINT\x10\x03\"\x9c\x01\n\x18NNHAStatusHeartbeatProto\x12\x42\n\x05state\x18\x01 \x02(\x0e\x32\x33.cairnfs.hadoop.hdfs.NNHAStatusHeartbeatProto.State\x12\x0c\n\x04txid\x18\x02 \x02(\x04\".\n\x05State\x12\n\n\x06\x41\x43TIVE\x10\x00\x12\x0b\n\x07STANDBY\x10\x01\x12\x0c\n\x08OBSERVER\x10\x02*L\n\x11ReplicaStateProto\x12\r\n\tFINALIZED\x10\x00\x12\x07\n\x03RBW\x10\x01\x12\x07\n\x03RWR\x10\x02\x12\x07\n\x03RUR\x10\x03\x12\r\n\tTEMPORARY\x10\x04')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cairnfs.wire.proto.hdfs_server_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REPLICASTATEPROTO']._serialized_start=2595
-  _globals['_REPLICASTATEPROTO']._serialized_end=2671
-  _globals['_BLOCKKEYPROTO']._serialized_start=129
-  _globals['_BLOCKKEYPROTO']._serialized_end=197
-  _globals['_EXPORTEDBLOCKKEYSPROTO']._serialized_start=200
-  _globals['_EXPORTEDBLOCKKEYSPROTO']._serialized_end=412
-  _globals['_BLOCKWITHLOCATIONSPROTO']._serialized_start=415
-  _globals['_BLOCKWITHLOCATIONSPROTO']._serialized_end=651
-  _globals['_BLOCKSWITHLOCATIONSPROTO']._serialized_start=653
-  _globals['_BLOCKSWITHLOCATIONSPROTO']._serialized_end=741
-  _globals['_REMOTEEDITLOGPROTO']._serialized_start=743
-  _globals['_REMOTEEDITLOGPROTO']._serialized_end=828
-  _globals['_REMOTEEDITLOGMANIFESTPROTO']._serialized_start=830
-  _globals['_REMOTEEDITLOGMANIFESTPROTO']._serialized_end=937
-  _globals['_NAMESPACEINFOPROTO']._serialized_start=940
-  _globals['_NAMESPACEINFOPROTO']._serialized_end=1197
-  _globals['_RECOVERINGBLOCKPROTO']._serialized_start=1200
-  _globals['_RECOVERINGBLOCKPROTO']._serialized_end=1441
-  _globals['_CHECKPOINTSIGNATUREPROTO']._serialized_start=1444
-  _globals['_CHECKPOINTSIGNATUREPROTO']._serialized_end=1609
-  _globals['_CHECKPOINTCOMMANDPROTO']._serialized_start=1611
-  _globals['_CHECKPOINTCOMMANDPROTO']._serialized_end=1728
-  _globals['_NAMENODECOMMANDPROTO']._serialized_start=1731
-  _globals['_NAMENODECOMMANDPROTO']._serialized_end=1951
-  _globals['_NAMENODECOMMANDPROTO_TYPE']._serialized_start=1901
-  _globals['_NAMENODECOMMANDPROTO_TYPE']._serialized_end=1951
-  _globals['_VERSIONREQUESTPROTO']._serialized_start=1953
-  _globals['_VERSIONREQUESTPROTO']._serialized_end=1974
-  _globals['_VERSIONRESPONSEPROTO']._serialized_start=1976
-  _globals['_VERSIONRESPONSEPROTO']._serialized_end=2053
-  _globals['_STORAGEINFOPROTO']._serialized_start=2055
-  _globals['_STORAGEINFOPROTO']._serialized_end=2150
-  _globals['_NAMENODEREGISTRATIONPROTO']._serialized_start=2153
-  _globals['_NAMENODEREGISTRATIONPROTO']._serialized_end=2434
-  _globals['_NAMENODEREGISTRATIONPROTO_NAMENODEROLEPROTO']._serialized_start=2373
-  _globals['_NAMENODEREGISTRATIONPROTO_NAMENODEROLEPROTO']._serialized_end=2434
-  _globals['_NNHASTATUSHEARTBEATPROTO']._serialized_start=2437
-  _globals['_NNHASTATUSHEARTBEATPROTO']._serialized_end=2593
-  _globals['_NNHASTATUSHEARTBEATPROTO_STATE']._serialized_start=2547
-  _globals['_NNHASTATUSHEARTBEATPROTO_STATE']._serialized_end=2593
+  _globals['_REPLICASTATEPROTO']._serialized_start=2558
+  _globals['_REPLICASTATEPROTO']._serialized_end=2634
+  _globals['_BLOCKKEYPROTO']._serialized_start=92
+  _globals['_BLOCKKEYPROTO']._serialized_end=160
+  _globals['_EXPORTEDBLOCKKEYSPROTO']._serialized_start=163
+  _globals['_EXPORTEDBLOCKKEYSPROTO']._serialized_end=375
+  _globals['_BLOCKWITHLOCATIONSPROTO']._serialized_start=378
+  _globals['_BLOCKWITHLOCATIONSPROTO']._serialized_end=614
+  _globals['_BLOCKSWITHLOCATIONSPROTO']._serialized_start=616
+  _globals['_BLOCKSWITHLOCATIONSPROTO']._serialized_end=704
+  _globals['_REMOTEEDITLOGPROTO']._serialized_start=706
+  _globals['_REMOTEEDITLOGPROTO']._serialized_end=791
+  _globals['_REMOTEEDITLOGMANIFESTPROTO']._serialized_start=793
+  _globals['_REMOTEEDITLOGMANIFESTPROTO']._serialized_end=900
+  _globals['_NAMESPACEINFOPROTO']._serialized_start=903
+  _globals['_NAMESPACEINFOPROTO']._serialized_end=1160
+  _globals['_RECOVERINGBLOCKPROTO']._serialized_start=1163
+  _globals['_RECOVERINGBLOCKPROTO']._serialized_end=1404
+  _globals['_CHECKPOINTSIGNATUREPROTO']._serialized_start=1407
+  _globals['_CHECKPOINTSIGNATUREPROTO']._serialized_end=1572
+  _globals['_CHECKPOINTCOMMANDPROTO']._serialized_start=1574
+  _globals['_CHECKPOINTCOMMANDPROTO']._serialized_end=1691
+  _globals['_NAMENODECOMMANDPROTO']._serialized_start=1694
+  _globals['_NAMENODECOMMANDPROTO']._serialized_end=1914
+  _globals['_NAMENODECOMMANDPROTO_TYPE']._serialized_start=1864
+  _globals['_NAMENODECOMMANDPROTO_TYPE']._serialized_end=1914
+  _globals['_VERSIONREQUESTPROTO']._serialized_start=1916
+  _globals['_VERSIONREQUESTPROTO']._serialized_end=1937
+  _globals['_VERSIONRESPONSEPROTO']._serialized_start=1939
+  _globals['_VERSIONRESPONSEPROTO']._serialized_end=2016
+  _globals['_STORAGEINFOPROTO']._serialized_start=2018
+  _globals['_STORAGEINFOPROTO']._serialized_end=2113
+  _globals['_NAMENODEREGISTRATIONPROTO']._serialized_start=2116
+  _globals['_NAMENODEREGISTRATIONPROTO']._serialized_end=2397
+  _globals['_NAMENODEREGISTRATIONPROTO_NAMENODEROLEPROTO']._serialized_start=2336
+  _globals['_NAMENODEREGISTRATIONPROTO_NAMENODEROLEPROTO']._serialized_end=2397
+  _globals['_NNHASTATUSHEARTBEATPROTO']._serialized_start=2400
+  _globals['_NNHASTATUSHEARTBEATPROTO']._serialized_end=2556
+  _globals['_NNHASTATUSHEARTBEATPROTO_STATE']._serialized_start=2510
+  _globals['_NNHASTATUSHEARTBEATPROTO_STATE']._serialized_end=2556
 # @@protoc_insertion_point(module_scope)
