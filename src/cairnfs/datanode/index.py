@@ -165,6 +165,20 @@ class Index:
                 for key, value in _scan(fresh, records.REPLICA):
                     _count(self._used, key, base.get(key), value)
 
+    # --- flags -------------------------------------------------------------------------------
+
+    def flag(self, name: str) -> bool:
+        """A durable flag of the dataset's own."""
+        with _lmdb_errors("reading", self.directory), self._base.begin() as txn:
+            return txn.get(records.STATE + name.encode()) is not None
+
+    def set_flag(self, name: str, on: bool) -> None:
+        with _lmdb_errors("writing", self.directory), self._base.begin(write=True) as txn:
+            if on:
+                txn.put(records.STATE + name.encode(), b"1")
+            else:
+                txn.delete(records.STATE + name.encode())
+
     # --- names and numbers -------------------------------------------------------------------
 
     def pool_number(self, pool_id: str) -> int:
@@ -174,6 +188,11 @@ class Index:
     def volume_number(self, volume_uuid: str) -> int:
         """The number of a volume, given at first sight (durable)."""
         return self._number(self._volumes, records.VOLUME, volume_uuid)
+
+    def pools(self) -> dict[str, int]:
+        """All pools that were ever seen, with their numbers."""
+        with self._lock:
+            return dict(self._pools)
 
     def knows_volume(self, volume_uuid: str) -> bool:
         return volume_uuid in self._volumes

@@ -136,6 +136,16 @@ def pool_of(key: bytes) -> int:
     return number
 
 
+def block_of(key: bytes) -> int:
+    number: int = _KEY.unpack(key)[2]
+    return number
+
+
+def stamp_of(key: bytes) -> int:
+    number: int = _KEY.unpack(key)[3]
+    return number
+
+
 def used_key(volume: int, pool: int) -> bytes:
     return USED + _NUMBER.pack(volume) + _NUMBER.pack(pool)
 

@@ -216,13 +216,18 @@ class Volume:
             / f"blk_{block_id}_{stamp}"
         )
 
+    def make_parent(self, path: Path) -> None:
+        """Make the directory that ``path`` will lie in, if need be."""
+        parent = path.parent
+        if parent not in self._made:
+            with disk_errors("making a directory", parent):
+                parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._made.add(parent)
+
     def move(self, source: Path, target: Path) -> None:
         """Rename within the volume, making the target's directory if need be."""
+        self.make_parent(target)
         with disk_errors("renaming a block file", source):
-            parent = target.parent
-            if parent not in self._made:
-                parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._made.add(parent)
             os.rename(source, target)
 
     def walk(self, pool_id: str, kind: str) -> Iterator[BlockFile]:
