@@ -44,13 +44,15 @@ from cairnfs.types import (
     Block,
     DatanodeStorage,
     ExtendedBlock,
-    NamespaceInfo,
     Replica,
     ReplicaState,
     StorageReport,
 )
 
 logger = logging.getLogger(__name__)
+
+# Records of a deleted pool that go in one transaction.
+_REMOVED_AT_ONCE = 10_000
 
 
 class Dataset:
@@ -126,26 +128,48 @@ class Dataset:
 
     # --- block pools -------------------------------------------------------------------------
 
-    def add_block_pool(self, namespace: NamespaceInfo) -> None:
+    def add_block_pool(self, pool_id: str, cluster_id: str) -> None:
         """Serve a block pool from now on.
 
         The first NameNode ever met binds the node to its cluster. Raises ``StartupError``
         for the NameNode of another cluster, ``StorageError``."""
-        if self.cluster_id and self.cluster_id != namespace.cluster_id:
+        if self.cluster_id and self.cluster_id != cluster_id:
             raise StartupError(
-                f"the NameNode of block pool {namespace.pool_id} belongs to cluster "
-                f"{namespace.cluster_id}, the volumes of this DataNode to {self.cluster_id}; "
-                f"correct the NameNode's address or use empty directories"
+                f"the NameNode of block pool {pool_id} belongs to cluster {cluster_id}, the "
+                f"volumes of this DataNode to {self.cluster_id}; correct the NameNode's "
+                f"address or use empty directories"
             )
         for volume in self._storages.volumes:
             with self.table.guard(volume):
-                volume.make_pool(namespace.pool_id)
+                volume.make_pool(pool_id)
                 if not self.cluster_id:
-                    volume.bind(namespace.cluster_id)
-        self.cluster_id = namespace.cluster_id
+                    volume.bind(cluster_id)
+        self.cluster_id = cluster_id
         with self._pool_served:
-            self.table.serve_pool(namespace.pool_id)
+            self.table.serve_pool(pool_id)
             self._pool_served.notify_all()
+
+    def delete_block_pool(self, pool_id: str, force: bool) -> None:
+        """Remove a pool that is not served any more, with all its replicas if ``force``.
+
+        Raises ``FileSystemError`` if it is served, or has replicas and ``force`` is not set."""
+        if self.table.has_pool(pool_id):
+            raise FileSystemError(
+                f"block pool {pool_id} is in use; remove its NameNode from the configuration "
+                f"and refresh first"
+            )
+        pool = self.table.index.pools().get(pool_id)
+        found = [] if pool is None else list(self.table.index.scan(pool))
+        if found and not force:
+            raise FileSystemError(f"block pool {pool_id} has {len(found)} replicas; use force")
+        for first in range(0, len(found), _REMOVED_AT_ONCE):
+            batch = found[first : first + _REMOVED_AT_ONCE]
+            self.table.remove_records(
+                pool_id, [(record.block_id, record.generation_stamp) for record in batch]
+            )
+        for volume in self._storages.volumes:
+            with self.table.guard(volume):
+                volume.remove_pool(pool_id)
 
     def remove_block_pool(self, pool_id: str) -> None:
         """Stop serving a pool; its replicas stay on the volumes."""
@@ -169,6 +193,10 @@ class Dataset:
     def storages(self) -> tuple[DatanodeStorage, ...]:
         """Those with at least one volume that works."""
         return tuple(group.storage for group in self.table.groups.values() if not group.failed)
+
+    def storage(self, storage_uuid: str) -> DatanodeStorage | None:
+        group = self.table.groups.get(storage_uuid)
+        return None if group is None else group.storage
 
     def storage_reports(self, pool_id: str) -> tuple[StorageReport, ...]:
         """Space of each storage, the failed ones included."""
@@ -204,7 +232,7 @@ class Dataset:
                 of_pool += replica.life.on_disk if replica.pool_id == pool_id else 0
         return total, of_pool
 
-    def volumes(self) -> tuple[VolumeSpace, ...]:
+    def volume_spaces(self) -> tuple[VolumeSpace, ...]:
         """Space of each volume that works."""
         found = []
         for volume in self._storages.volumes:
@@ -251,12 +279,13 @@ class Dataset:
                 continue
             yield storage_uuid, Replica(record.block, record.state)
 
-    def replicas(self, pool_id: str) -> dict[str, list[Replica]]:
-        """By storage uuid, for a full block report; each working storage has an entry."""
-        found: dict[str, list[Replica]] = {s.storage_uuid: [] for s in self.storages()}
+    def block_report(self, pool_id: str) -> dict[DatanodeStorage, list[Replica]]:
+        """By storage, for a full block report; each working storage has an entry."""
+        storages = {storage.storage_uuid: storage for storage in self.storages()}
+        found: dict[DatanodeStorage, list[Replica]] = {s: [] for s in storages.values()}
         for storage_uuid, replica in self.iter_replicas(pool_id):
-            if storage_uuid in found:
-                found[storage_uuid].append(replica)
+            if storage_uuid in storages:
+                found[storages[storage_uuid]].append(replica)
         return found
 
     def replica(self, pool_id: str, block_id: int) -> Replica | None:
@@ -264,7 +293,7 @@ class Dataset:
         life = life_of(self.table.find(pool_id, block_id))
         return None if life is None else Replica(life.block, life.state)
 
-    def replica_visible_length(self, block: ExtendedBlock) -> int:
+    def visible_length(self, block: ExtendedBlock) -> int:
         """Raises ``ReplicaNotFound``."""
         life = self._life(block)
         if life.generation_stamp < block.generation_stamp:
@@ -298,12 +327,15 @@ class Dataset:
         return self._recovery.init(block, recovery_id)
 
     def update_replica_under_recovery(
-        self, block: ExtendedBlock, recovery_id: int, new_block_id: int, new_length: int
+        self, block: ExtendedBlock, recovery_id: int, new_length: int, new_block_id: int = 0
     ) -> str:
         """Finish a recovery; the storage uuid. ``listener.received`` has been called.
 
+        ``new_block_id`` other than 0 and the block's: the bytes become a replica of that
+        block, the old one stays.
+
         Raises ``ReplicaNotFound``, ``FileSystemError``, ``DiskFull``, ``VolumeFailed``."""
-        return self._recovery.update(block, recovery_id, new_block_id, new_length)
+        return self._recovery.update(block, recovery_id, new_length, new_block_id)
 
     def invalidate(self, pool_id: str, blocks: Iterable[Block]) -> None:
         """Delete lazily: refused at once, ``listener.deleted`` when the space is back."""

@@ -71,7 +71,7 @@ class ReplicaRecovery:
         table.add_open(replica, 0)
 
     def update(
-        self, block: ExtendedBlock, recovery_id: int, new_block_id: int, new_length: int
+        self, block: ExtendedBlock, recovery_id: int, new_length: int, new_block_id: int
     ) -> str:
         """End a recovery: ``new_length`` bytes under ``recovery_id`` as stamp. With another
         ``new_block_id`` (a truncate that must keep the old block) the bytes become a replica

@@ -18,6 +18,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -197,6 +198,13 @@ class Volume:
                 (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
             for directory in (root, root.parent, self.path):
                 sync_directory(directory)
+
+    def remove_pool(self, pool_id: str) -> None:
+        """Remove the pool's directories and all that is in them."""
+        root = self.pool_directory(pool_id)
+        with disk_errors("removing a block pool", root), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(root)
+        self._made.clear()
 
     def open_path(self, pool_id: str, kind: str, block_id: int, stamp: int) -> Path:
         """Where an unfinished replica lies; ``kind`` is ``RBW`` or ``TMP``."""
