@@ -32,6 +32,11 @@ class OpenReplica:
         # Chosen as primary of a recovery already: another comes next.
         self.tried = False
 
+    def note(self, block: Block, state: ReplicaState) -> None:
+        self.generation_stamp = block.generation_stamp
+        self.num_bytes = block.num_bytes
+        self.state = state
+
 
 class OpenBlock:
     """A block under construction; ``replicas`` in pipeline order."""
@@ -47,25 +52,30 @@ class OpenBlock:
         self.recovery: Recovery | None = None
 
     def report(self, storage: StorageDescriptor, block: Block, state: ReplicaState) -> bool:
-        """Note what a node says; True if it was not known to have the block."""
+        """Note what a node says; True if the pipeline changed by it."""
         for at, replica in enumerate(self.replicas):
-            if replica.storage.node is storage.node:
-                if replica.storage is not storage:
-                    # The node put it on another storage than was chosen for it.
-                    moved = OpenReplica(storage, block.generation_stamp)
-                    moved.tried = replica.tried
-                    replica = self.replicas[at] = moved
-                elif block.generation_stamp < replica.generation_stamp:
-                    return False  # a report from before the pipeline was rebuilt
-                replica.generation_stamp = block.generation_stamp
-                replica.num_bytes = block.num_bytes
-                replica.state = state
-                return False
+            if replica.storage.node is not storage.node:
+                continue
+            if block.generation_stamp < replica.generation_stamp:
+                return False  # a report from before the pipeline was rebuilt
+            moved = replica.storage is not storage
+            if moved:
+                # The node put it on another storage than was chosen for it.
+                tried = replica.tried
+                replica = self.replicas[at] = OpenReplica(storage, block.generation_stamp)
+                replica.tried = tried
+            replica.note(block, state)
+            return moved
         replica = OpenReplica(storage, block.generation_stamp)
-        replica.num_bytes = block.num_bytes
-        replica.state = state
+        replica.note(block, state)
         self.replicas.append(replica)
         return True
+
+    def of(self, storage: StorageDescriptor) -> OpenReplica | None:
+        for replica in self.replicas:
+            if replica.storage is storage:
+                return replica
+        return None
 
     @property
     def storages(self) -> list[StorageDescriptor]:

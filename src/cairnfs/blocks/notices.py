@@ -67,14 +67,6 @@ class ReportProcessed:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportRefused:
-    """A full report came without a valid lease: it may be older than what is known."""
-
-    datanode_uuid: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class SafeModeLeft:
     """Changes are allowed from now on."""
 
@@ -89,6 +81,13 @@ class TransferTimedOut:
     target_uuid: str
 
 
+@dataclass(frozen=True, slots=True)
+class RecoveryOverdue:
+    """A block recovery was not reported in time: begin it anew under a new stamp."""
+
+    block_id: int
+
+
 Notice = (
     BlockReachedMinimum
     | DatanodeRegistered
@@ -97,7 +96,7 @@ Notice = (
     | StorageFailed
     | ReplicaCorrupt
     | ReportProcessed
-    | ReportRefused
     | SafeModeLeft
     | TransferTimedOut
+    | RecoveryOverdue
 )

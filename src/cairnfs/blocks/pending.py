@@ -60,6 +60,10 @@ class PendingCopies:
         """The node reported the block; False if none was under way to it."""
         return self._end(block_id, node.uuid)
 
+    def cancel(self, block_id: int, target_uuid: str) -> None:
+        """The copy was never ordered, or will not be made."""
+        self._end(block_id, target_uuid)
+
     def drop_block(self, block_id: int) -> None:
         """The block is gone: nothing is expected any more."""
         for uuid in list(self._copies.get(block_id, ())):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cairnfs.blocks.commands import TransferOrder
 from cairnfs.blocks.needed import Priority
@@ -12,7 +12,7 @@ from cairnfs.blocks.placement import ClusterView, PlacementPolicy, PlacementRequ
 from cairnfs.blocks.redundancy import Redundancy
 from cairnfs.blocks.storage_policy import storage_policy
 from cairnfs.blocks.survey import Survey, Surveyor
-from cairnfs.blocks.tables import read_replicas
+from cairnfs.blocks.tables import CORRUPT, read_replicas
 from cairnfs.blocks.turn import Turn
 from cairnfs.types import AdminState, BlockFacts, BlockState, ExtendedBlock
 
@@ -57,9 +57,9 @@ class Replicator:
         source = self._source(survey, priority)
         if source is None:
             return False
-        targets = self._targets(turn, facts, survey, source, lacking)
+        targets = self._targets(facts, survey, source, lacking)
         if not targets:
-            self._make_room(facts, survey)
+            self._make_room(facts, survey, source)
             return False
         self._order(facts, source, targets, turn, wall_offset_ms)
         self.redundancy.evaluate(turn, block_id)
@@ -97,7 +97,6 @@ class Replicator:
 
     def _targets(
         self,
-        turn: Turn,
         facts: BlockFacts,
         survey: Survey,
         source: DatanodeDescriptor,
@@ -126,13 +125,17 @@ class Replicator:
             targets = [one for one in targets if one.node.location not in racks]
         return targets
 
-    def _make_room(self, facts: BlockFacts, survey: Survey) -> None:
-        """Where only the holder of a corrupt replica is left as a target, that one goes.
+    def _make_room(self, facts: BlockFacts, survey: Survey, source: DatanodeDescriptor) -> None:
+        """Where only the holder of a corrupt replica would do as a target, that one goes.
 
-        A good copy exists, or there would be no source; it is asked for once more when
-        the command is handed out."""
-        if survey.corrupt and survey.fresh and not survey.excess:
-            self.redundancy.doom_corrupt(facts, survey.corrupt[0])
+        A good copy exists, and is asked for once more when the command is handed out."""
+        if not survey.corrupt or not survey.fresh or survey.excess:
+            return
+        without = replace(survey, corrupt=[])
+        for target in self._targets(facts, without, source, 1):
+            for storage in survey.corrupt:
+                if storage.node is target.node:
+                    self.redundancy.doom_corrupt(facts, storage)
 
     def _order(
         self,
@@ -162,16 +165,21 @@ class Replicator:
         while node.transfers and len(orders) < free:
             queued = node.transfers.popleft()
             block_id = queued.order.block.block_id
-            # Copies that were called off, or whose source lost its replica, meanwhile.
-            wanted = any(uuid in self._expected(block_id) for uuid in queued.target_uuids)
-            if wanted and self._holds(turn, node, block_id):
+            coming = {storage.node.uuid for storage in self.pending.targets(block_id)}
+            if coming.isdisjoint(queued.target_uuids):
+                continue  # called off meanwhile
+            if self._holds(turn, node, block_id):
                 orders.append(queued.order)
+            else:
+                for uuid in queued.target_uuids:
+                    self.pending.cancel(block_id, uuid)
+                self.redundancy.evaluate(turn, block_id)
         return tuple(orders)
-
-    def _expected(self, block_id: int) -> set[str]:
-        return {storage.node.uuid for storage in self.pending.targets(block_id)}
 
     @staticmethod
     def _holds(turn: Turn, node: DatanodeDescriptor, block_id: int) -> bool:
         indexes = {storage.index for storage in node.storages.values()}
-        return any(index in indexes for index, _ in read_replicas(turn.tx, block_id))
+        return any(
+            index in indexes and not flags & CORRUPT
+            for index, flags in read_replicas(turn.tx, block_id)
+        )
