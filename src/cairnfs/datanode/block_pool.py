@@ -39,17 +39,16 @@ class BlockPool:
 
     def __init__(
         self,
-        addresses: Sequence[NamenodeAddress],
+        nameservice: str,
         node: Node,
         obedient: Obedient,
         *,
         pools_elsewhere: Callable[[BlockPool], frozenset[str]],
         given_up: Callable[[BlockPool], None],
     ) -> None:
-        assert addresses
-        self.nameservice = addresses[0].nameservice
+        self.nameservice = nameservice
         self.namespace: NamespaceInfo | None = None
-        self.services = [NamenodeService(address, self, node) for address in addresses]
+        self.services: list[NamenodeService] = []
         self._node = node
         self._obedient = obedient
         self._claim = ActiveClaim()
@@ -57,9 +56,18 @@ class BlockPool:
         self._given_up = given_up
         self._accepting = asyncio.Lock()
 
-    def start(self) -> None:
-        for service in self.services:
-            service.start()
+    async def serve(self, addresses: Sequence[NamenodeAddress]) -> None:
+        """Serve exactly these NameNodes from now on."""
+        for service in [one for one in self.services if one.address not in addresses]:
+            self.services.remove(service)
+            self._claim.leave(service.name)
+            await service.stop()
+        known = {service.address for service in self.services}
+        for address in addresses:
+            if address not in known:
+                service = NamenodeService(address, self, self._node)
+                self.services.append(service)
+                service.start()
 
     async def stop(self) -> None:
         await asyncio.gather(*(service.stop() for service in self.services))

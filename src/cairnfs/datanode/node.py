@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from cairnfs.clock import Clock
 from cairnfs.config.nameservices import NamenodeAddress
@@ -26,6 +27,7 @@ from cairnfs.types import (
     StorageReport,
 )
 
+T = TypeVar("T")
 _ANY_ADDRESS = ("", "0.0.0.0", "::")
 
 
@@ -33,13 +35,9 @@ class NodeDataset(Protocol):
     """What the control plane needs of the dataset. Every method may block on a disk and is
     called in a thread; properties are read on the loop."""
 
-    @property
-    def datanode_uuid(self) -> str: ...
-
-    @property
-    def cluster_id(self) -> str:
-        """Of the volumes; empty until the first NameNode was met."""
-        ...
+    # ``cluster_id`` is that of the volumes; empty until the first NameNode was met.
+    datanode_uuid: str
+    cluster_id: str
 
     def storage(self, storage_uuid: str) -> DatanodeStorage | None: ...
 
@@ -53,7 +51,13 @@ class NodeDataset(Protocol):
 
     def volume_spaces(self) -> Sequence[VolumeSpace]: ...
 
-    def block_report(self, pool_id: str) -> Mapping[DatanodeStorage, Iterable[Replica]]: ...
+    def storages(self) -> Sequence[DatanodeStorage]:
+        """Those that work."""
+        ...
+
+    def iter_replicas(self, pool_id: str) -> Iterator[tuple[str, Replica]]:
+        """(Storage uuid, replica) of all that a block report names."""
+        ...
 
     def invalidate(self, pool_id: str, blocks: Sequence[Block]) -> None: ...
 
@@ -81,7 +85,9 @@ class Ports:
 
 @dataclass(slots=True)
 class Node:
-    """See the module. ``load`` tells what moves right now; ``user`` is who calls NameNodes."""
+    """See the module. ``load`` tells what moves right now; ``user`` is who calls NameNodes;
+    ``threads`` are for work that may take long: recoveries, deletions, lists of all blocks.
+    Heartbeats do not wait for them, they have the loop's own threads."""
 
     dataset: NodeDataset
     ports: Ports
@@ -89,10 +95,15 @@ class Node:
     events: EventBus
     user: str
     load: Callable[[], NodeLoad]
+    threads: ThreadPoolExecutor
     service_settings: ServiceSettings = field(default_factory=ServiceSettings)
     report_split_threshold: int = 1_000_000
     namenode_version_min: str = "3.0.0"
     use_hostname: bool = False
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do something that may block for long; what it returns or raises."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work)
 
     def space(self, pool_id: str) -> tuple[Sequence[StorageReport], Sequence[VolumeFailure]]:
         """Space by storage, and what failed. Blocks."""
@@ -100,10 +111,15 @@ class Node:
 
     def block_lists(self, pool_id: str) -> dict[DatanodeStorage, BlockList]:
         """All replicas of a pool, by storage. Blocks."""
-        return {
-            storage: BlockList(replicas)
-            for storage, replicas in self.dataset.block_report(pool_id).items()
-        }
+        lists = {storage: BlockList() for storage in self.dataset.storages()}
+        by_uuid = {storage.storage_uuid: found for storage, found in lists.items()}
+        for storage_uuid, replica in self.dataset.iter_replicas(pool_id):
+            found = by_uuid.get(storage_uuid)
+            # A storage may fail while this goes on.
+            if found is not None:
+                block = replica.block
+                found.add(block.block_id, block.num_bytes, block.generation_stamp, replica.state)
+        return lists
 
     async def identity_towards(self, address: NamenodeAddress) -> DatanodeID:
         """This node as it is registered with the NameNode at ``address``.

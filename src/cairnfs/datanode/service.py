@@ -312,7 +312,7 @@ class NamenodeService:
             )
             return list(parts), sum(map(len, lists.values()))
 
-        parts, blocks = await asyncio.to_thread(requests)
+        parts, blocks = await node.in_thread(requests)
         listed_ms = node.clock.steady_ms()
         for part in parts:
             body = await self.call("blockReport", part, REPORT_TIMEOUT_MS)
