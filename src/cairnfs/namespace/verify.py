@@ -123,7 +123,7 @@ class _Verifier:
                 self._wrong(f"block {block.block_id} of file {inode_id} is not in the index")
             self._blocks["all"] += 1
             self._blocks["complete"] += block.is_complete
-        for inode_id, of_file in blocks.items():
+        for inode_id in blocks:
             file = self._inodes.get(inode_id)
             if file is None or not file.is_file:
                 self._wrong(f"blocks stand at {inode_id}, which is no file")
