@@ -153,6 +153,10 @@ def record_java(hadoop: Hadoop, take: Callable[[str], None]) -> None:
         "java_append": (("-appendToFile", "-", "/golden/java"), data[:3000]),
         "java_tail": (("-tail", "/golden/java"), b""),
         "java_checksum": (("-checksum", "/golden/java"), b""),
+        "java_blocks": (("-Ddfs.blocksize=4096", "-put", "-", "/golden/blocks"), data),
+        "java_blocks_checksum": (("-checksum", "/golden/blocks"), b""),
+        "java_empty": (("-touchz", "/golden/empty"), b""),
+        "java_empty_checksum": (("-checksum", "/golden/empty"), b""),
         "java_composite": (
             (
                 "-Ddfs.checksum.combine.mode=COMPOSITE_CRC",
@@ -178,9 +182,14 @@ def record_java(hadoop: Hadoop, take: Callable[[str], None]) -> None:
         "java_chmod": (("-chmod", "600", "/golden/moved"), b""),
         "java_rm": (("-rm", "-skipTrash", "/golden/moved"), b""),
     }
+    printed = b""
     for step, (arguments, stdin) in steps.items():
-        print(step, hadoop.shell(*arguments, stdin=stdin)[-100:])
+        output = hadoop.shell(*arguments, stdin=stdin)
+        print(step, output[-100:])
         take(step)
+        if "-checksum" in arguments:
+            printed += output
+    (GOLDEN / "checksums.txt").write_bytes(printed)
     # An error: what a NameNode's exception looks like.
     with contextlib.suppress(SystemExit):
         hadoop.shell("-mkdir", "/golden/java/child")
@@ -207,6 +216,11 @@ def record_native(namenode: str, take: Callable[[str], None]) -> None:
     with client().append("/golden/native") as writer:
         writer.write(data[:3000])
     take("native_append")
+    with client().create("/golden/synced") as writer:
+        writer.write(data[:700])
+        writer.hsync()
+        writer.write(data[700:1500])
+    take("native_hsync")
     for step, call in {
         "native_ls": lambda c: list(c.list_status("/golden")),
         "native_stat": lambda c: c.get_file_info("/golden/native"),

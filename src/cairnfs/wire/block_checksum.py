@@ -108,14 +108,24 @@ def file_md5(
     """``MD5-of-xMD5-of-yCRC``: 4 bytes bytes-per-CRC, 8 CRCs-per-block, then the MD5.
 
     ``crcs_per_block`` is that of the first block, 0 for files of one block."""
-    total = hashlib.md5(usedforsecurity=False)
+    joined = bytearray()
     for md5 in block_md5s:
         if len(md5) != MD5_BYTES:
             raise RemoteProtocolError(f"an MD5 of a block has {len(md5)} bytes instead of 16")
-        total.update(md5)
+        joined += md5
+    # Java digests the whole buffer that it gathered the MD5s in, with the zeros behind them:
+    # it starts with 32 bytes and doubles. Checksums are compared with those, so ours must too.
+    size = 32
+    while size < len(joined):
+        size *= 2
+    joined += bytes(size - len(joined))
     name = f"MD5-of-{crcs_per_block}MD5-of-{checksum.bytes_per_checksum}{checksum.type.name}"
     head = struct.pack(">iq", checksum.bytes_per_checksum, crcs_per_block)
-    return FileChecksum(name, head + total.digest())
+    return FileChecksum(name, head + hashlib.md5(joined, usedforsecurity=False).digest())
+
+
+# What Java says of a file without blocks, whichever kind it was asked for.
+EMPTY_FILE = file_md5(DataChecksum(ChecksumType.CRC32, 0), 0, ())
 
 
 def file_composite_crc(type_: ChecksumType, blocks: Sequence[tuple[bytes, int]]) -> FileChecksum:

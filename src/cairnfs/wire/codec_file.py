@@ -26,6 +26,8 @@ from cairnfs.wire.proto.hdfs_pb2 import (
 MODE_MASK = 0o1777
 # Old clients and servers put ACL, encryption and erasure-coding marks above the mode.
 _PERMISSION_MAX = 0xFFFF
+# HdfsConstants: the storage policy of what has none of its own.
+_POLICY_HOT = 7
 
 
 def encode_permission(mode: int) -> FsPermissionProto:
@@ -120,7 +122,7 @@ def encode_server_defaults(defaults: FsServerDefaults) -> FsServerDefaultsProto:
         trashInterval=defaults.trash_interval_min,
         checksumType=defaults.checksum_type.value,  # type: ignore[arg-type]
         keyProviderUri="",
-        policyId=0,
+        policyId=_POLICY_HOT,
         snapshotTrashRootEnabled=False,
     )
 

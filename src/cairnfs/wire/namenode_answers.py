@@ -61,21 +61,20 @@ def _owner_fields(mode: int, owner: str, group: str) -> bytes:
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)
-def _layout_fields(replication: int, block_size: int, storage_policy: int, flags: int) -> bytes:
-    return (
-        b"\x50"
-        + varint(replication)
-        + b"\x58"
-        + varint(block_size)
-        + b"\x80\x01"
-        + varint(storage_policy)
-        + b"\x90\x01"
-        + varint(flags)
-    )
+def _layout_fields(replication: int, block_size: int) -> bytes:
+    return b"\x50" + varint(replication) + b"\x58" + varint(block_size)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _policy_fields(storage_policy: int, flags: int) -> bytes:
+    return b"\x80\x01" + varint(storage_policy) + b"\x90\x01" + varint(flags)
 
 
 # childrenNum = -1 as an int32: ten bytes.
 _NO_CHILDREN = b"\x70" + encode_varint((1 << 64) - 1)
+# Where fields 12 and 9 go among the parts of a status.
+_LOCATIONS_AT = 11
+_SYMLINK_AT = 10
 _TYPES = {type_: bytes((0x08, type_, 0x12)) for type_ in FileType}
 
 
@@ -117,15 +116,16 @@ def file_status(
         _GOES_ON[accessed & 0x3FFF] + _GOES_ON[accessed >> 14 & 0x3FFF] + _LAST[accessed >> 28]
         if 0x10000000 <= accessed < 1 << 42
         else varint(accessed),
-        _layout_fields(replication, block_size, storage_policy, flags),
+        _layout_fields(replication, block_size),
         b"\x68",
         varint(inode_id),
         _NO_CHILDREN if children < 0 else b"\x70" + varint(children),
+        _policy_fields(storage_policy, flags),
     ]
-    if file_type is FileType.SYMLINK:
-        parts += (b"\x4a", varint(len(symlink)), symlink)
     if locations is not None:
-        parts += (b"\x62", varint(len(locations)), locations)
+        parts.insert(_LOCATIONS_AT, b"\x62" + varint(len(locations)) + locations)
+    if file_type is FileType.SYMLINK:
+        parts.insert(_SYMLINK_AT, b"\x4a" + varint(len(symlink)) + symlink)
     return b"".join(parts)
 
 
