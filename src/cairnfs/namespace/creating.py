@@ -9,7 +9,6 @@ from cairnfs.errors import (
     FileSystemError,
     InvalidPath,
     NotFound,
-    RetriableError,
     UnsupportedOperation,
 )
 from cairnfs.namespace.context import Namespace, ReplicaView
@@ -235,8 +234,8 @@ def append(
     last block stays as it is.
 
     Raises ``NotFound``, ``AlreadyExists`` (a directory), ``AlreadyBeingCreated``,
-    ``RecoveryInProgress``, ``RetriableError`` (last block not complete yet),
-    ``PermissionDenied``."""
+    ``RecoveryInProgress``, ``FileSystemError`` (last block without its minimum of
+    replicas), ``PermissionDenied``."""
     encode_holder(holder)
     machine = caller.address
     walk, checker = resolve(ns, tx, caller, path, Intent.WRITE)
@@ -276,10 +275,7 @@ def append(
 
 
 def _check_appendable(ns: Namespace, replicas: ReplicaView, path: str, last: BlockRecord) -> None:
-    if not last.is_complete:
-        raise RetriableError(
-            f"append: lastBlock={last.block} of src={path} is COMMITTED but not yet COMPLETE."
-        )
+    assert last.is_complete, "a closed file has complete blocks only"
     live = replicas.live_replicas(last.block_id)
     if live < ns.settings.replication_min and live < replicas.live_datanodes():
         raise FileSystemError(
