@@ -57,12 +57,13 @@ class ReplicaCorrupt:
 
 @dataclass(frozen=True, slots=True)
 class ReportProcessed:
-    """A full report of one storage has been taken in."""
+    """A full report of one storage has been taken in: ``differing`` of its replicas were
+    not known as they are, ``removed`` were known and are not there."""
 
     datanode_uuid: str
     storage_uuid: str
     replicas: int
-    added: int
+    differing: int
     removed: int
 
 

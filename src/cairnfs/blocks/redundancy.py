@@ -95,13 +95,15 @@ class Redundancy:
         self._settling[block_id] = due_ms
         heapq.heappush(self._settle_heap, (due_ms, block_id))
 
-    def settle_due(self, turn: Turn) -> None:
-        """Look at the fresh blocks whose grace is over."""
-        while self._settle_heap and self._settle_heap[0][0] <= turn.now_ms:
+    def settled(self, now_ms: int) -> list[int]:
+        """The fresh blocks whose grace is over: to be evaluated now."""
+        over: list[int] = []
+        while self._settle_heap and self._settle_heap[0][0] <= now_ms:
             due_ms, block_id = heapq.heappop(self._settle_heap)
             if self._settling.get(block_id) == due_ms:
                 del self._settling[block_id]
-                self.evaluate(turn, block_id)
+                over.append(block_id)
+        return over
 
     def forget(self, block_id: int) -> None:
         self.needed.discard(block_id)

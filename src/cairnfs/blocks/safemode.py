@@ -15,6 +15,7 @@ from __future__ import annotations
 import enum
 
 from cairnfs.blocks.settings import BlockSettings
+from cairnfs.types import Block
 
 
 class SafeModeState(enum.Enum):
@@ -37,8 +38,9 @@ class SafeMode:
         self.blocks_total = blocks_total
         self.blocks_safe = 0
         self.live_datanodes = 0
-        # Bytes of replicas newer than the namespace: it is not the one they belong to.
-        self.future_bytes = 0
+        # Replicas newer than the namespace (by storage and block): it is not theirs.
+        self._future: dict[tuple[str, int], int] = {}
+        self.future_accepted = False
         self._reached_ms = now_ms
         self.look(now_ms)
 
@@ -62,6 +64,14 @@ class SafeMode:
         """A block gained (+1) or lost (-1) the replica that makes it safe."""
         self.blocks_safe = max(0, self.blocks_safe + delta)
 
+    @property
+    def future_bytes(self) -> int:
+        return sum(self._future.values())
+
+    def future_replica(self, storage_uuid: str, block: Block) -> None:
+        """A replica that is newer than the namespace: not to be deleted."""
+        self._future[storage_uuid, block.block_id] = block.num_bytes
+
     def look(self, now_ms: int) -> bool:
         """Move on if it is time to; True if safe mode was left by this."""
         if self.state == SafeModeState.PENDING and self._reached:
@@ -82,7 +92,7 @@ class SafeMode:
     def _reached(self) -> bool:
         blocks = self.survived or self.blocks_safe >= self.blocks_needed
         nodes = self.live_datanodes >= self._settings.safemode_min_datanodes
-        return blocks and nodes and not self.future_bytes
+        return blocks and nodes and not self._future
 
     def enter(self) -> None:
         """The operator wants it."""
@@ -91,9 +101,10 @@ class SafeMode:
     def leave(self, *, force: bool = False) -> bool:
         """The operator has enough of it. Refused (False) while that would delete data
         that is newer than the namespace, unless forced."""
-        if self.future_bytes and not force:
+        if self._future and not force:
             return False
-        self.future_bytes = 0
+        self.future_accepted = bool(self._future)
+        self._future.clear()
         self.state = SafeModeState.OFF
         return True
 
@@ -101,7 +112,7 @@ class SafeMode:
         """Why it is on and what ends it, in sentences for a person."""
         if self.state == SafeModeState.OFF:
             return "Safe mode is off."
-        if self.future_bytes:
+        if self._future:
             return (
                 f"DataNodes hold {self.future_bytes} bytes in blocks that are newer than this "
                 "namespace: it is probably an old copy. Start the NameNode on the right "

@@ -14,6 +14,7 @@ class ClusterTotals:
         "dfs_used",
         "in_service",
         "live",
+        "live_registered",
         "non_dfs_used",
         "remaining",
         "stale",
@@ -23,6 +24,8 @@ class ClusterTotals:
 
     def __init__(self) -> None:
         self.live = 0
+        # Of the live ones: those that have spoken to this process.
+        self.live_registered = 0
         self.stale = 0
         self.in_service = 0
         self.capacity = 0
@@ -48,6 +51,7 @@ class ClusterTotals:
         if not node.alive:
             return
         self.live += sign
+        self.live_registered += sign * node.registered
         self.stale += sign * node.stale
         self.capacity += sign * node.capacity
         self.dfs_used += sign * node.dfs_used
