@@ -78,10 +78,18 @@ class Model:
         self.cross(path, NotADirectory)
         if isinstance(self.find(path), File):
             raise AlreadyExists
+        self.make(path, inherit=False)
+
+    def make(self, path: str, *, inherit: bool) -> None:
+        """With ``inherit`` new directories are like the deepest one there is, and usable."""
         node: Node = self.root
+        mode = None
         for name in path.split("/")[1:]:
             assert isinstance(node, Directory)
-            node = node.children.setdefault(name, Directory())
+            if name not in node.children:
+                mode = mode or (node.mode & 0o777 | 0o300 if inherit else 0o755)
+                node.children[name] = Directory(mode=mode)
+            node = node.children[name]
 
     def create(self, path: str, holder: str, overwrite: bool) -> None:
         self.cross(path, NotADirectory)
@@ -92,7 +100,7 @@ class Model:
             raise AlreadyBeingCreated if existing.holder else AlreadyExists
         directory = path.rsplit("/", 1)[0]
         if directory:
-            self.mkdirs(directory)
+            self.make(directory, inherit=True)
         self.parent(path).children[path.rsplit("/", 1)[1]] = File(holder=holder)
 
     def open_file(self, path: str, holder: str) -> File:
