@@ -69,7 +69,7 @@ FAILOVER_SLEEP_MAX_MS = Key(
 SAFE_MODE_WAIT_MS = Key(
     "cairn.client.safe-mode.wait",
     duration_ms("ms"),
-    30_000,
+    10_000,
     "How long a change is tried again while the NameNode is in safe mode.",
     minimum=0,
 )
@@ -251,7 +251,7 @@ REPLACE_POLICY = Key(
 REPLACE_BEST_EFFORT = Key(
     "dfs.client.block.write.replace-datanode-on-failure.best-effort",
     boolean,
-    False,
+    True,
     "Go on with the nodes that are left where none replaces the lost one.",
 )
 REPLACE_MIN_REPLICATION = Key(
