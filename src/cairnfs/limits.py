@@ -31,6 +31,8 @@ TRANSFER_OP_BYTES_MAX = 1024 * 1024
 BYTES_PER_CHECKSUM_MAX = 1024 * 1024
 PIPELINE_LENGTH_MAX = 64
 TRANSFER_OP_MS = 20_000
+# Connections to one DataNode, idle ones included (150 bytes each here, 4 KiB in the kernel).
+TRANSFER_CONNECTIONS_MAX = 20_000
 
 # --- DataNode control ----------------------------------------------------------------------------
 # Replica changes kept for a NameNode that cannot be reached; past this a full report replaces them.

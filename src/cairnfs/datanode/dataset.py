@@ -30,6 +30,7 @@ from cairnfs.datanode.interface import (
     VolumeSpace,
 )
 from cairnfs.datanode.open_replica import OpenReplica, hash_file
+from cairnfs.datanode.replica_moving import move_replica
 from cairnfs.datanode.replica_reader import ReplicaReader, open_reader
 from cairnfs.datanode.replica_recovery import ReplicaRecovery
 from cairnfs.datanode.replica_table import ReplicaTable, life_of, wall_ms
@@ -47,6 +48,7 @@ from cairnfs.types import (
     Replica,
     ReplicaState,
     StorageReport,
+    StorageType,
 )
 
 logger = logging.getLogger(__name__)
@@ -293,6 +295,15 @@ class Dataset:
         life = life_of(self.table.find(pool_id, block_id))
         return None if life is None else Replica(life.block, life.state)
 
+    def storage_of(self, pool_id: str, block_id: int) -> str | None:
+        """The storage that holds a block's replica."""
+        found = self.table.find(pool_id, block_id)
+        if found is None:
+            return None
+        if isinstance(found, OpenReplica):
+            return found.volume.storage_uuid
+        return self.table.volumes[found.volume].storage_uuid
+
     def visible_length(self, block: ExtendedBlock) -> int:
         """Raises ``ReplicaNotFound``."""
         life = self._life(block)
@@ -340,6 +351,23 @@ class Dataset:
     def invalidate(self, pool_id: str, blocks: Iterable[Block]) -> None:
         """Delete lazily: refused at once, ``listener.deleted`` when the space is back."""
         self._deletion.invalidate(pool_id, blocks)
+
+    def move_replica(
+        self, block: ExtendedBlock, storage_type: StorageType, storage_id: str = ""
+    ) -> str:
+        """Move a finalized replica to another storage of this node; its uuid.
+
+        The listener is told that it was received there and deleted where it was. Raises as
+        :func:`cairnfs.datanode.replica_moving.move_replica`."""
+        before = self.storage_of(block.pool_id, block.block_id)
+        length = self._life(block).on_disk
+        target = self.table.choose_volume(storage_type, storage_id, length)
+        moved = move_replica(self.table, self._syncer, block, target)
+        if before is not None and before != target.storage_uuid:
+            listener = self.table.listener
+            listener.received(block.pool_id, moved.block, target.storage_uuid)
+            listener.deleted(block.pool_id, moved.block, before)
+        return target.storage_uuid
 
     def check_replica(self, block: ExtendedBlock) -> bool:
         """Read all of a finalized replica and compare it with its checksums.

@@ -74,6 +74,8 @@ class TransferSettings:
     drop_behind_reads: bool = False
     drop_behind_writes: bool = False
     use_hostname: bool = False
+    # Room kept for a block whose sender does not tell its size.
+    estimated_block_bytes: int = 128 << 20
 
     @classmethod
     def from_configuration(cls, configuration: Configuration) -> TransferSettings:
@@ -90,6 +92,7 @@ class TransferSettings:
             drop_behind_reads=configuration[names.DROP_BEHIND_READS],
             drop_behind_writes=configuration[names.DROP_BEHIND_WRITES],
             use_hostname=configuration[names.USE_DATANODE_HOSTNAME],
+            estimated_block_bytes=configuration[keys.BLOCK_SIZE],
         )
 
 

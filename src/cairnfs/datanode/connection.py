@@ -1,0 +1,199 @@
+"""One data-transfer connection, from either side: a blocking socket with deadlines.
+
+The kernel keeps the time (``SO_RCVTIMEO``, ``SO_SNDTIMEO``), so that ``recv_into``, ``sendmsg``
+and ``sendfile`` are one system call each; Python's own socket timeouts would poll before every
+one of them. Bytes that came with an operation but belong to what follows stay in ``rest``.
+
+All methods raise ``ConnectionLost`` when the peer has gone and ``CallTimeout`` when it was
+silent for too long, ``RemoteProtocolError`` for bytes that cannot be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from cairnfs.errors import CallTimeout, ConnectFailed, ConnectionLost
+from cairnfs.wire.crc import Buffer
+
+T = TypeVar("T")
+
+# (buffer, start, end) -> (message, position behind it), or None for "more bytes needed".
+Parse = Callable[[Buffer, int, int], tuple[T, int] | None]
+
+_READ_BYTES = 8 * 1024
+_TIMEVAL = struct.Struct("@ll")
+# One sendfile call may move this much; a peer that takes less in the write timeout is given up.
+_SENDFILE_BYTES_MAX = 1 << 30
+
+
+class Connection:
+    """See the module. Not thread safe, but for :meth:`interrupt`."""
+
+    __slots__ = ("_receive_ms", "_send_ms", "descriptor", "peer", "rest", "socket", "used")
+
+    def __init__(self, sock: socket.socket, peer: str) -> None:
+        sock.setblocking(True)
+        self.socket = sock
+        self.descriptor = sock.fileno()
+        self.peer = peer
+        self.rest = b""
+        # Operations done on it so far.
+        self.used = 0
+        self._receive_ms = self._send_ms = 0
+
+    # --- time --------------------------------------------------------------------------------
+
+    def set_receive_timeout(self, timeout_ms: int) -> None:
+        if timeout_ms != self._receive_ms:
+            self._receive_ms = timeout_ms
+            self._set(socket.SO_RCVTIMEO, timeout_ms)
+
+    def set_send_timeout(self, timeout_ms: int) -> None:
+        if timeout_ms != self._send_ms:
+            self._send_ms = timeout_ms
+            self._set(socket.SO_SNDTIMEO, timeout_ms)
+
+    def _set(self, option: int, timeout_ms: int) -> None:
+        value = _TIMEVAL.pack(timeout_ms // 1000, timeout_ms % 1000 * 1000)
+        with self._errors():
+            self.socket.setsockopt(socket.SOL_SOCKET, option, value)
+
+    def _silent(self, timeout_ms: int) -> CallTimeout:
+        return CallTimeout(f"{self.peer} was silent for {timeout_ms} ms")
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except BlockingIOError:
+            raise self._silent(self._receive_ms) from None
+        except OSError as error:
+            raise ConnectionLost(f"{self.peer}: {error.strerror or error}") from None
+
+    # --- receiving ---------------------------------------------------------------------------
+
+    def receive_into(self, buffer: memoryview, flags: int = 0) -> int:
+        """At least one byte. With ``MSG_DONTWAIT`` 0 means that there is nothing yet."""
+        try:
+            size = self.socket.recv_into(buffer, 0, flags)
+        except BlockingIOError:
+            if flags & socket.MSG_DONTWAIT:
+                return 0
+            raise self._silent(self._receive_ms) from None
+        except OSError as error:
+            raise ConnectionLost(f"{self.peer}: {error.strerror or error}") from None
+        if not size:
+            raise ConnectionLost(f"{self.peer} closed the connection")
+        return size
+
+    def read(self, parse: Parse[T], timeout_ms: int) -> T:
+        """The next message; all of it must come within ``timeout_ms``."""
+        deadline = time.monotonic() + timeout_ms / 1000
+        data: bytes | bytearray = self.rest
+        while True:
+            found = parse(data, 0, len(data)) if data else None
+            if found is not None:
+                self.rest = bytes(data[found[1] :])
+                return found[0]
+            left_ms = round((deadline - time.monotonic()) * 1000)
+            if left_ms <= 0:
+                raise self._silent(timeout_ms)
+            self.set_receive_timeout(max(1, left_ms) if data else timeout_ms)
+            with self._errors():
+                more = self.socket.recv(_READ_BYTES)
+            if not more:
+                raise ConnectionLost(f"{self.peer} closed the connection")
+            if not data:
+                data = more
+            else:
+                data = bytearray(data) if isinstance(data, bytes) else data
+                data += more
+            self.rest = b""
+
+    def wait_readable(self, timeout_ms: int) -> bool:
+        """Whether something (or the end) came within the time."""
+        if self.rest:
+            return True
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN | select.POLLRDHUP)
+        return bool(poll.poll(timeout_ms))
+
+    # --- sending -----------------------------------------------------------------------------
+
+    def send(self, data: Buffer, flags: int = 0) -> None:
+        """All of ``data``."""
+        with self._errors():
+            sent = self.socket.send(data, flags)
+            if sent < len(data):
+                self.socket.sendall(memoryview(data)[sent:], flags)
+
+    def send_all(self, parts: Sequence[Buffer], flags: int = 0) -> None:
+        """All of ``parts``, one after another, in one system call if the kernel takes it."""
+        total = sum(map(len, parts))
+        with self._errors():
+            sent = self.socket.sendmsg(parts, (), flags)
+            if sent < total:
+                self.socket.sendall(memoryview(b"".join(parts))[sent:], flags)
+
+    def send_now(self, data: memoryview) -> int:
+        """As much as the socket's buffer takes without waiting; 0: nothing."""
+        try:
+            return self.socket.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise ConnectionLost(f"{self.peer}: {error.strerror or error}") from None
+
+    def send_file(self, descriptor: int, offset: int, size: int) -> int:
+        """Bytes of a file; how many were sent (fewer: the file ends there).
+
+        An error of the file raises ``OSError`` with ``EIO``."""
+        sent = 0
+        while sent < size:
+            try:
+                count = os.sendfile(
+                    self.descriptor,
+                    descriptor,
+                    offset + sent,
+                    min(size - sent, _SENDFILE_BYTES_MAX),
+                )
+            except BlockingIOError:
+                raise CallTimeout(f"{self.peer} took no data for {self._send_ms} ms") from None
+            except ConnectionError as error:
+                raise ConnectionLost(f"{self.peer}: {error.strerror or error}") from None
+            if not count:
+                break
+            sent += count
+        return sent
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """Make whoever waits on this connection stop waiting. Any thread may call it."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def connect(host: str, port: int, timeout_ms: int, write_timeout_ms: int) -> Connection:
+    """A connection to another node. Raises ``ConnectFailed``."""
+    peer = f"{host}:{port}"
+    try:
+        sock = socket.create_connection((host, port), timeout_ms / 1000)
+    except OSError as error:
+        raise ConnectFailed(f"{peer} cannot be reached: {error.strerror or error}") from None
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection = Connection(sock, peer)
+    connection.set_receive_timeout(timeout_ms)
+    connection.set_send_timeout(write_timeout_ms)
+    return connection
