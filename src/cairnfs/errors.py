@@ -10,7 +10,7 @@
      |    +-- RemoteProtocolError the peer's fault: costs its connection, nothing else
      |    +-- LocalProtocolError  our fault: a defect of the caller in this process
      +-- StorageError             a disk, a store, a volume
-     |    +-- DiskFull, VolumeFailed, StoreLocked, StoreDamaged, ChecksumMismatch
+     |    +-- DiskFull, VolumeFailed, StoreLocked, StoreDamaged, StoreFailed, ChecksumMismatch
      +-- StartupError             a role cannot start; one sentence, exit code 1
      |    +-- ConfigurationError
      +-- TransportError           a peer cannot be reached or went away
@@ -352,6 +352,10 @@ class StoreLocked(StorageError):
 
 class StoreDamaged(StorageError):
     """What was stored cannot be read back whole."""
+
+
+class StoreFailed(StorageError):
+    """A store and its disk may differ: nothing more can be promised, the process must stop."""
 
 
 class ChecksumMismatch(StorageError):

@@ -176,7 +176,10 @@ class LmdbStore:
 
     One process may write; others may open the same path with ``read_only`` and see each
     commit at once. ``map_bytes`` bounds the file and costs address space only. The caller
-    sees to it that there is one writer (:mod:`cairnfs.store.directory_lock`)."""
+    sees to it that there is one writer (:mod:`cairnfs.store.directory_lock`). Without
+    ``lock`` nothing keeps pages from a writer: for a copy that nobody writes to.
+
+    Raises ``StoreDamaged`` and ``StorageError``."""
 
     def __init__(
         self,
@@ -185,6 +188,7 @@ class LmdbStore:
         map_bytes: int = STORE_MAP_BYTES,
         sync: bool = False,
         read_only: bool = False,
+        lock: bool = True,
     ) -> None:
         self.path = Path(path)
         try:
@@ -198,12 +202,14 @@ class LmdbStore:
                 create=not read_only,
                 sync=sync,
                 metasync=sync,
+                lock=lock,
                 readahead=False,
                 max_readers=STORE_READERS_MAX,
                 max_spare_txns=STORE_SPARE_READERS,
             )
-            # Slots of readers that were killed would keep their pages for ever.
-            self._env.reader_check()
+            if lock:
+                # Slots of readers that were killed would keep their pages for ever.
+                self._env.reader_check()
         except lmdb.Error as error:
             raise translated(error, self.path) from error
         except OSError as error:
