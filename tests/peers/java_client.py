@@ -91,7 +91,8 @@ class JavaClient:
             self._system.setErr(self._streams[1])
             self._system.setIn(self._streams[2])
             self._log_in(None)
-        return Outcome(code, bytes(output.toByteArray()), errors.toString())
+        # As a process would end.
+        return Outcome(code & 0xFF, bytes(output.toByteArray()), errors.toString())
 
     def configuration(self, url: str, settings: dict[str, str] | None = None) -> Any:
         conf = self.jvm.org.apache.hadoop.hdfs.HdfsConfiguration()
