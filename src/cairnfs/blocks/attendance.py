@@ -14,26 +14,18 @@ from cairnfs.blocks.commands import (
     Register,
     Transfer,
 )
-from cairnfs.blocks.corruption import CorruptReplicas
 from cairnfs.blocks.full_report import FullReport
 from cairnfs.blocks.nodes import DatanodeDescriptor, StorageDescriptor
 from cairnfs.blocks.notices import (
     DatanodeDead,
     DatanodeRegistered,
     DatanodeStale,
-    Notice,
     ReportProcessed,
     StorageFailed,
 )
-from cairnfs.blocks.pending import PendingCopies
-from cairnfs.blocks.recovery import Recoveries
-from cairnfs.blocks.redundancy import Redundancy
-from cairnfs.blocks.registry import Heartbeat, NodeRegistry
-from cairnfs.blocks.removals import Removals
-from cairnfs.blocks.replica_map import ReplicaMap
+from cairnfs.blocks.parts import Parts
+from cairnfs.blocks.registry import Heartbeat
 from cairnfs.blocks.replication import Replicator
-from cairnfs.blocks.safemode import SafeMode
-from cairnfs.blocks.settings import BlockSettings
 from cairnfs.blocks.turn import Turn
 from cairnfs.errors import DisallowedDatanode, InvalidBlockReportLease
 from cairnfs.types import DatanodeID
@@ -53,35 +45,23 @@ _REGISTER = HeartbeatReply((Register(),))
 class Attendance:
     """Who is here. Death and return start the work that follows from them."""
 
-    def __init__(
-        self,
-        settings: BlockSettings,
-        registry: NodeRegistry,
-        replicas: ReplicaMap,
-        corrupt: CorruptReplicas,
-        removals: Removals,
-        redundancy: Redundancy,
-        pending: PendingCopies,
-        recoveries: Recoveries,
-        replicator: Replicator,
-        safe_mode: SafeMode,
-        background: Background,
-        notices: list[Notice],
-    ) -> None:
-        self._settings = settings
-        self._registry = registry
-        self._replicas = replicas
-        self._corrupt = corrupt
-        self._removals = removals
-        self._redundancy = redundancy
-        self._pending = pending
-        self._recoveries = recoveries
+    def __init__(self, parts: Parts, replicator: Replicator, background: Background) -> None:
+        self._parts = parts
+        self._settings = parts.settings
+        self._registry = parts.registry
+        self._replicas = parts.replicas
+        self._corrupt = parts.corrupt
+        self._removals = parts.removals
+        self._redundancy = parts.redundancy
+        self._pending = parts.pending
+        self._recoveries = parts.recoveries
         self._replicator = replicator
-        self._safe_mode = safe_mode
+        self._safe_mode = parts.safe_mode
         self._background = background
-        self._notices = notices
-        # (when its grace ends, uuid) of dead nodes whose blocks have not been counted anew.
+        self._notices = parts.notices
+        # Dead nodes by when their blocks are counted without them, and forgotten.
         self._graves: list[tuple[int, str]] = []
+        self._forgotten: list[tuple[int, str]] = []
         # Nodes that may send a full report now, with the end of their leases.
         self._leases: dict[str, int] = {}
         self._lease_counter = 0
@@ -118,14 +98,13 @@ class Attendance:
         if node is None or not node.registered:
             return _REGISTER
         if not self._registry.hosts.included(node.id):
-            self._die(turn, node)
+            self._lose(turn, node)
             raise DisallowedDatanode(
                 f"datanode {node.id.host_name} ({node.id.xfer_addr}) may not stay: it is no "
                 "longer in the include file (dfs.hosts)"
             )
         for storage in self._registry.heartbeat(turn.tx, node, beat, turn.now_ms):
             self._notices.append(StorageFailed(node.uuid, storage.uuid))
-            self._background.add(EvaluateStorage(self._redundancy, storage))
             self._remove_storage(storage)
         lease_id = self._lease(node, turn.now_ms) if beat.wants_report_lease else 0
         if self._safe_mode.on:
@@ -169,9 +148,10 @@ class Attendance:
         is slow to arrive does not undo it."""
         if node.lease_id and now_ms < self._leases.get(node.uuid, 0):
             return node.lease_id
-        for uuid, end_ms in list(self._leases.items()):
-            if end_ms <= now_ms:
-                del self._leases[uuid]
+        for uuid in [uuid for uuid, end_ms in self._leases.items() if end_ms <= now_ms]:
+            del self._leases[uuid]
+            for storage in self._registry.nodes[uuid].storages.values():
+                storage.touched = None
         if len(self._leases) >= self._settings.report_leases_max:
             return 0
         self._lease_counter += 1
@@ -181,7 +161,7 @@ class Attendance:
             storage.touched = set()
         return node.lease_id
 
-    def check_lease(self, node: DatanodeDescriptor, lease_id: int, now_ms: int) -> None:
+    def use_lease(self, node: DatanodeDescriptor, lease_id: int, now_ms: int) -> None:
         """Raise ``InvalidBlockReportLease`` unless a full report may begin now.
 
         0 stands for a report that an operator asked the node for."""
@@ -192,6 +172,8 @@ class Attendance:
                 f"block report of {node.id.xfer_addr} under lease {lease_id:#x} was rejected: "
                 "the lease is over or of another registration; ask for one by a heartbeat"
             )
+        # It must not end while the report is being taken in.
+        self._leases[node.uuid] = now_ms + self._settings.report_lease_ms
 
     def end_lease(self, node: DatanodeDescriptor) -> None:
         """All storages of the node have been reported."""
@@ -227,17 +209,13 @@ class Attendance:
         for node in dead:
             self._lose(turn, node)
         while self._graves and self._graves[0][0] <= turn.now_ms:
-            _, uuid = heapq.heappop(self._graves)
-            self._bury(uuid)
-
-    def _die(self, turn: Turn, node: DatanodeDescriptor) -> None:
-        self._registry.retire(node)
-        self._lose(turn, node)
+            self._bury(heapq.heappop(self._graves)[1], turn.now_ms)
+        while self._forgotten and self._forgotten[0][0] <= turn.now_ms:
+            self._forget(heapq.heappop(self._forgotten)[1], turn.now_ms)
 
     def _lose(self, turn: Turn, node: DatanodeDescriptor) -> None:
         """The node is gone: nothing is expected of it any more."""
-        if node.alive:
-            self._registry.retire(node)
+        self._registry.retire(node)
         self._notices.append(DatanodeDead(node.uuid, node.id.xfer_addr))
         self._leases.pop(node.uuid, None)
         node.transfers.clear()
@@ -248,19 +226,28 @@ class Attendance:
         self._evaluate_all(turn, self._pending.drop_node(node))
         self._safe_mode.live_datanodes = self._registry.totals.live_registered
 
-    def _bury(self, uuid: str) -> None:
+    def _bury(self, uuid: str, now_ms: int) -> None:
         """The grace of a dead node is over: its blocks are counted without it."""
         node = self._registry.nodes.get(uuid)
-        if node is None or node.alive or node.walked_dead:
+        if node is None or node.alive:
             return
-        node.walked_dead = True
-        for storage in node.storages.values():
-            self._background.add(EvaluateStorage(self._redundancy, storage))
+        heapq.heappush(self._forgotten, (now_ms + self._settings.dead_forget_ms, uuid))
+        if not node.walked_dead:
+            node.walked_dead = True
+            for storage in node.storages.values():
+                self._background.add(EvaluateStorage(self._redundancy, storage))
+
+    def _forget(self, uuid: str, now_ms: int) -> None:
+        """A node has been dead for so long that its replicas need not be remembered."""
+        node = self._registry.nodes.get(uuid)
+        if node is None or node.alive:
+            return
+        if now_ms - node.last_heartbeat_ms >= self._settings.dead_forget_ms:
+            for storage in node.storages.values():
+                self._remove_storage(storage)
 
     def _remove_storage(self, storage: StorageDescriptor) -> None:
-        self._background.add(
-            RemoveStorage(self._registry, self._replicas, self._corrupt, self._redundancy, storage)
-        )
+        self._background.add(RemoveStorage(self._parts, storage))
 
     def _evaluate_all(self, turn: Turn, block_ids: set[int] | list[int]) -> None:
         self._redundancy.evaluate_all(turn, block_ids)

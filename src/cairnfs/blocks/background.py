@@ -12,14 +12,10 @@ from itertools import islice
 from typing import Protocol
 
 from cairnfs.blocks import tables
-from cairnfs.blocks.corruption import CorruptReplicas
-from cairnfs.blocks.intents import Intents
 from cairnfs.blocks.nodes import DoomKind, StorageDescriptor
-from cairnfs.blocks.pending import PendingCopies
+from cairnfs.blocks.parts import Parts
 from cairnfs.blocks.redundancy import Redundancy
 from cairnfs.blocks.registry import NodeRegistry
-from cairnfs.blocks.removals import Removals
-from cairnfs.blocks.replica_map import ReplicaMap
 from cairnfs.blocks.turn import Turn
 from cairnfs.types import Block
 
@@ -53,18 +49,11 @@ class EvaluateStorage:
 class RemoveStorage:
     """Strike off a storage that is gone for good, with all its replicas."""
 
-    def __init__(
-        self,
-        registry: NodeRegistry,
-        replicas: ReplicaMap,
-        corrupt: CorruptReplicas,
-        redundancy: Redundancy,
-        storage: StorageDescriptor,
-    ) -> None:
-        self._registry = registry
-        self._replicas = replicas
-        self._corrupt = corrupt
-        self._redundancy = redundancy
+    def __init__(self, parts: Parts, storage: StorageDescriptor) -> None:
+        self._registry = parts.registry
+        self._replicas = parts.replicas
+        self._corrupt = parts.corrupt
+        self._redundancy = parts.redundancy
         self._storage = storage
 
     def step(self, turn: Turn, blocks_max: int) -> int | None:
@@ -88,23 +77,14 @@ class RemoveStorage:
 class RemoveBlocks:
     """Blocks of deleted files: out of the map, their replicas onto the removal queues."""
 
-    def __init__(
-        self,
-        registry: NodeRegistry,
-        replicas: ReplicaMap,
-        corrupt: CorruptReplicas,
-        removals: Removals,
-        redundancy: Redundancy,
-        pending: PendingCopies,
-        intents: Intents,
-    ) -> None:
-        self._registry = registry
-        self._replicas = replicas
-        self._corrupt = corrupt
-        self._removals = removals
-        self._redundancy = redundancy
-        self._pending = pending
-        self._intents = intents
+    def __init__(self, parts: Parts) -> None:
+        self._registry = parts.registry
+        self._replicas = parts.replicas
+        self._corrupt = parts.corrupt
+        self._removals = parts.removals
+        self._redundancy = parts.redundancy
+        self._pending = parts.pending
+        self._intents = parts.intents
         self._blocks: deque[Block] = deque()
 
     def __len__(self) -> int:
@@ -170,15 +150,10 @@ class SweepMap:
     """Go once through a map that survived: strike off blocks that were deleted just before
     the stop, and take up what its flags say."""
 
-    def __init__(
-        self,
-        registry: NodeRegistry,
-        replicas: ReplicaMap,
-        removals: Removals,
-    ) -> None:
-        self._registry = registry
-        self._replicas = replicas
-        self._removals = removals
+    def __init__(self, parts: Parts) -> None:
+        self._registry = parts.registry
+        self._replicas = parts.replicas
+        self._removals = parts.removals
         self._next = tables.REPLICAS
 
     def step(self, turn: Turn, blocks_max: int) -> int | None:

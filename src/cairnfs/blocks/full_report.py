@@ -42,7 +42,7 @@ class FullReport:
         storage: StorageDescriptor,
         replicas: ReportedReplicas,
         slice_max: int,
-        finished: Callable[[FullReport], None],
+        finished: Callable[[FullReport, int], None],
     ) -> None:
         self.storage = storage
         self.replicas = replicas
@@ -77,7 +77,7 @@ class FullReport:
         if self._slow or self._next_id < _END:
             return False
         self.storage.touched = None
-        self._finished(self)
+        self._finished(self, turn.now_ms)
         return True
 
     def _compare(self, turn: Turn) -> None:

@@ -7,19 +7,10 @@ statement is judged by what the namespace says now, so a repeated one changes no
 from __future__ import annotations
 
 from cairnfs.blocks import tables
-from cairnfs.blocks.construction import OpenBlocks
-from cairnfs.blocks.corruption import CorruptReplicas
-from cairnfs.blocks.intents import Intents
 from cairnfs.blocks.judgement import Verdict, judge
 from cairnfs.blocks.nodes import DatanodeDescriptor, DoomKind, StorageDescriptor
-from cairnfs.blocks.notices import BlockReachedMinimum, Notice, ReplicaCorrupt
-from cairnfs.blocks.pending import PendingCopies
-from cairnfs.blocks.redundancy import Redundancy
-from cairnfs.blocks.registry import NodeRegistry
-from cairnfs.blocks.removals import Removals
-from cairnfs.blocks.replica_map import ReplicaMap
-from cairnfs.blocks.safemode import SafeMode
-from cairnfs.blocks.settings import BlockSettings
+from cairnfs.blocks.notices import BlockReachedMinimum, ReplicaCorrupt
+from cairnfs.blocks.parts import Parts
 from cairnfs.blocks.turn import Turn
 from cairnfs.store.interface import Reader
 from cairnfs.types import Block, BlockFacts, BlockState, ReplicaState
@@ -28,31 +19,18 @@ from cairnfs.types import Block, BlockFacts, BlockState, ReplicaState
 class Intake:
     """Changes the map by what is reported, and tells the queues."""
 
-    def __init__(
-        self,
-        settings: BlockSettings,
-        registry: NodeRegistry,
-        replicas: ReplicaMap,
-        open_blocks: OpenBlocks,
-        corrupt: CorruptReplicas,
-        removals: Removals,
-        redundancy: Redundancy,
-        intents: Intents,
-        pending: PendingCopies,
-        safe_mode: SafeMode,
-        notices: list[Notice],
-    ) -> None:
-        self._settings = settings
-        self._registry = registry
-        self._replicas = replicas
-        self._open = open_blocks
-        self._corrupt = corrupt
-        self._removals = removals
-        self._redundancy = redundancy
-        self._intents = intents
-        self._pending = pending
-        self._safe_mode = safe_mode
-        self._notices = notices
+    def __init__(self, parts: Parts) -> None:
+        self._settings = parts.settings
+        self._registry = parts.registry
+        self._replicas = parts.replicas
+        self._open = parts.open_blocks
+        self._corrupt = parts.corrupt
+        self._removals = parts.removals
+        self._redundancy = parts.redundancy
+        self._intents = parts.intents
+        self._pending = parts.pending
+        self._safe_mode = parts.safe_mode
+        self._notices = parts.notices
 
     # --- statements ----------------------------------------------------------------------------
 
@@ -127,6 +105,24 @@ class Intake:
             self._notices.append(ReplicaCorrupt(block_id, node.uuid, storage.uuid, reason))
         self._count_safe(turn, block_id, before)
         self._redundancy.evaluate(turn, block_id)
+
+    def bad_replica(self, turn: Turn, block: Block, datanode_uuid: str, reason: str) -> bool:
+        """A replica was found corrupt by its content; False if no such one is known."""
+        node = self._registry.nodes.get(datanode_uuid)
+        facts = turn.catalog.get(block.block_id)
+        if node is None or facts is None:
+            return False
+        mine = {storage.index: storage for storage in node.storages.values()}
+        for index, _ in tables.read_replicas(turn.tx, block.block_id):
+            storage = mine.get(index)
+            # A report about an older generation says nothing of what is there now.
+            if storage is None or block.generation_stamp < facts.generation_stamp:
+                continue
+            # The length that a reader names may be that of what it could see.
+            held = Block(block.block_id, facts.generation_stamp, facts.num_bytes)
+            self.mark_corrupt(turn, storage, held, reason)
+            return True
+        return False
 
     def good_replicas(self, tx: Reader, block_id: int) -> int:
         """Finalised replicas that can be counted on: not corrupt, not to be removed."""

@@ -6,18 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cairnfs.blocks import tables
-from cairnfs.blocks.construction import OpenBlocks
-from cairnfs.blocks.corruption import CorruptReplicas
 from cairnfs.blocks.intake import Intake
-from cairnfs.blocks.intents import Intents
 from cairnfs.blocks.nodes import StorageDescriptor
-from cairnfs.blocks.pending import PendingCopies
-from cairnfs.blocks.recovery import Recoveries
-from cairnfs.blocks.redundancy import Redundancy
-from cairnfs.blocks.registry import NodeRegistry
-from cairnfs.blocks.removals import Removals
-from cairnfs.blocks.replica_map import ReplicaMap
-from cairnfs.blocks.settings import BlockSettings
+from cairnfs.blocks.parts import Parts
 from cairnfs.blocks.turn import Turn
 from cairnfs.types import Block, BlockFacts, ReplicaState
 
@@ -25,30 +16,17 @@ from cairnfs.types import Block, BlockFacts, ReplicaState
 class BlockLife:
     """Each method is called after the namespace has made the change that it names."""
 
-    def __init__(
-        self,
-        settings: BlockSettings,
-        registry: NodeRegistry,
-        replicas: ReplicaMap,
-        open_blocks: OpenBlocks,
-        corrupt: CorruptReplicas,
-        removals: Removals,
-        redundancy: Redundancy,
-        intents: Intents,
-        pending: PendingCopies,
-        recoveries: Recoveries,
-        intake: Intake,
-    ) -> None:
-        self._settings = settings
-        self._registry = registry
-        self._replicas = replicas
-        self._open = open_blocks
-        self._corrupt = corrupt
-        self._removals = removals
-        self._redundancy = redundancy
-        self._intents = intents
-        self._pending = pending
-        self._recoveries = recoveries
+    def __init__(self, parts: Parts, intake: Intake) -> None:
+        self._settings = parts.settings
+        self._registry = parts.registry
+        self._replicas = parts.replicas
+        self._open = parts.open_blocks
+        self._corrupt = parts.corrupt
+        self._removals = parts.removals
+        self._redundancy = parts.redundancy
+        self._intents = parts.intents
+        self._pending = parts.pending
+        self._recoveries = parts.recoveries
         self._intake = intake
 
     def allocated(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cairnfs.blocks.commands import TransferOrder
 from cairnfs.blocks.needed import Priority
 from cairnfs.blocks.nodes import DatanodeDescriptor, QueuedTransfer, StorageDescriptor
-from cairnfs.blocks.pending import PendingCopies
-from cairnfs.blocks.placement import ClusterView, PlacementPolicy, PlacementRequest
-from cairnfs.blocks.redundancy import Redundancy
+from cairnfs.blocks.parts import Parts
+from cairnfs.blocks.placement import PlacementRequest
 from cairnfs.blocks.storage_policy import storage_policy
-from cairnfs.blocks.survey import Survey, Surveyor
+from cairnfs.blocks.survey import Survey
 from cairnfs.blocks.tables import CORRUPT, read_replicas
 from cairnfs.blocks.turn import Turn
 from cairnfs.types import AdminState, BlockFacts, BlockState, ExtendedBlock
@@ -20,16 +19,16 @@ from cairnfs.types import AdminState, BlockFacts, BlockState, ExtendedBlock
 _ATTEMPTS_PER_START = 4
 
 
-@dataclass(frozen=True, slots=True)
 class Replicator:
     """Chooses source and targets; orders wait at the source for its next heartbeat."""
 
-    pool_id: str
-    surveyor: Surveyor
-    redundancy: Redundancy
-    pending: PendingCopies
-    policy: PlacementPolicy
-    view: ClusterView
+    def __init__(self, parts: Parts) -> None:
+        self.pool_id = parts.pool_id
+        self.surveyor = parts.surveyor
+        self.redundancy = parts.redundancy
+        self.pending = parts.pending
+        self.policy = parts.policy
+        self.view = parts.view
 
     def schedule(self, turn: Turn, wall_offset_ms: int) -> int:
         """Begin copies for the blocks most at risk; how many blocks were helped."""

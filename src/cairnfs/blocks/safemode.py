@@ -29,19 +29,24 @@ class SafeMode:
     """``survived`` says that the replica map is as good as before the restart: then no
     reports are waited for, and there is no extension."""
 
-    def __init__(
-        self, settings: BlockSettings, blocks_total: int, now_ms: int, *, survived: bool
-    ) -> None:
+    def __init__(self, settings: BlockSettings) -> None:
         self._settings = settings
-        self.survived = survived
-        self.state = SafeModeState.PENDING
-        self.blocks_total = blocks_total
+        self.survived = True
+        self.state = SafeModeState.OFF
+        self.blocks_total = 0
         self.blocks_safe = 0
         self.live_datanodes = 0
         # Replicas newer than the namespace (by storage and block): it is not theirs.
         self._future: dict[tuple[str, int], int] = {}
         self.future_accepted = False
-        self._reached_ms = now_ms
+        self._reached_ms = 0
+
+    def begin(self, blocks_total: int, now_ms: int, *, survived: bool) -> None:
+        """The NameNode starts: wait for what has to be waited for."""
+        self.survived = survived
+        self.blocks_total = blocks_total
+        self.blocks_safe = 0
+        self.state = SafeModeState.PENDING
         self.look(now_ms)
 
     @property

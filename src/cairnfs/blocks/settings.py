@@ -27,6 +27,7 @@ class BlockSettings:
     redundancy_grace_ms: int = 10_000
     pending_timeout_ms: int = 300_000
     excess_timeout_ms: int = 3_600_000
+    dead_forget_ms: int = 604_800_000
     invalidate_limit: int = 1_000
     report_leases_max: int = 6
     report_lease_ms: int = 300_000
@@ -62,6 +63,7 @@ class BlockSettings:
             redundancy_grace_ms=get[keys.REDUNDANCY_GRACE_MS],
             pending_timeout_ms=get[keys.PENDING_TIMEOUT_MS],
             excess_timeout_ms=get[keys.EXCESS_TIMEOUT_MS],
+            dead_forget_ms=get[keys.DEAD_FORGET_MS],
             invalidate_limit=get[keys.INVALIDATE_LIMIT],
             report_leases_max=get[keys.BLOCK_REPORT_LEASE],
             report_lease_ms=get[keys.BLOCK_REPORT_LEASE_MS],

@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from cairnfs.blocks.needed import Priority
 from cairnfs.blocks.nodes import DatanodeDescriptor
+from cairnfs.blocks.parts import Parts
 from cairnfs.types import AdminState
 
 
@@ -60,3 +62,34 @@ class ReportType(enum.Enum):
             ReportType.IN_MAINTENANCE: AdminState.IN_MAINTENANCE,
         }[self]
         return node.alive and node.admin_state == state
+
+
+def gather(parts: Parts, deleted_blocks: int, background_tasks: int) -> ClusterStatistics:
+    """The figures of this moment. ``deleted_blocks`` still wait to be looked at."""
+    totals, needed = parts.registry.totals, parts.redundancy.needed
+    missing = needed.count(Priority.CORRUPT_OR_MISSING)
+    states = [node.admin_state for node in parts.registry.nodes.values()]
+    return ClusterStatistics(
+        capacity=totals.capacity,
+        dfs_used=totals.dfs_used,
+        remaining=totals.remaining,
+        block_pool_used=totals.block_pool_used,
+        non_dfs_used=totals.non_dfs_used,
+        under_replicated=len(needed) - missing,
+        low_redundancy_highest=needed.count(Priority.HIGHEST),
+        badly_distributed=needed.count(Priority.BADLY_DISTRIBUTED),
+        corrupt_blocks=len(parts.corrupt),
+        missing_blocks=missing,
+        pending_replication=len(parts.pending),
+        pending_deletion=parts.removals.queued + deleted_blocks,
+        postponed=len(parts.redundancy.postponed),
+        open_blocks=len(parts.open_blocks),
+        recovering_blocks=len(parts.recoveries),
+        xceivers=totals.xceivers,
+        live_datanodes=totals.live,
+        stale_datanodes=totals.stale,
+        dead_datanodes=len(parts.registry.nodes) - totals.live,
+        decommissioning_datanodes=states.count(AdminState.DECOMMISSION_INPROGRESS),
+        decommissioned_datanodes=states.count(AdminState.DECOMMISSIONED),
+        background_tasks=background_tasks,
+    )

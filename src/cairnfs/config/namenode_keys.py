@@ -190,3 +190,9 @@ SAFEMODE_REPLICATION_MIN = Key(
     "Replicas that make a block safe.",
     minimum=1,
 )
+DEAD_FORGET_MS = Key(
+    "cairn.namenode.datanode.forget",
+    duration_ms("ms"),
+    604_800_000,
+    "A DataNode dead for this long is struck off, with what it held.",
+)
