@@ -288,7 +288,13 @@ class NamenodeService:
     async def _send_facts(self, batch: FactBatch) -> ServiceEvent:
         assert self._who is not None
         request = messages.facts_request(self._who, self._pool.pool_id, batch)
-        await self.call("blockReceivedAndDeleted", request)
+        try:
+            await self.call("blockReceivedAndDeleted", request)
+        except CairnError as error:
+            self._node.events.emit(
+                "datanode.incremental_report_failed", namenode=self.name, reason=str(error)
+            )
+            raise
         self._node.events.emit(
             "datanode.incremental_report_sent", namenode=self.name, facts=batch.facts
         )
