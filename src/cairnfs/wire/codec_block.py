@@ -111,7 +111,7 @@ def decode_located_block(proto: LocatedBlockProto) -> LocatedBlock:
         raise RemoteProtocolError("a block is cached in more places than it has locations")
     return LocatedBlock(
         block=decode_extended_block(proto.b),
-        offset=_offset(proto.offset, "offset"),
+        offset=_offset(proto.offset, "offset", least=-1),
         locations=tuple(map(decode_datanode_info, proto.locs)),
         storage_ids=tuple(proto.storageIDs),
         storage_types=decode_storage_types(proto.storageTypes, count),
@@ -145,7 +145,9 @@ def encode_blocks(blocks: Iterable[Block]) -> list[BlockProto]:
     return [encode_block(block) for block in blocks]
 
 
-def _offset(value: int, name: str) -> int:
-    if value >> 63:
-        raise RemoteProtocolError(f"{name} {signed64(value)} is negative")
-    return value
+def _offset(value: int, name: str, least: int = 0) -> int:
+    # A block apart from its file has the offset -1 (answers of updateBlockForPipeline).
+    number = signed64(value)
+    if number < least:
+        raise RemoteProtocolError(f"{name} {number} is negative")
+    return number
