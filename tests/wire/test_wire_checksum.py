@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 from cairnfs.errors import LocalProtocolError, RemoteProtocolError
 from cairnfs.types import ChecksumType
 from cairnfs.wire import block_checksum, crc_fold
-from cairnfs.wire.block_checksum import BlockChecksumType, BlockDigest
-from cairnfs.wire.checksum import DataChecksum, compute, verify, verify_packets
+from cairnfs.wire.block_checksum import BlockDigest
+from cairnfs.wire.checksum import (
+    BlockChecksumType,
+    DataChecksum,
+    compute,
+    verify,
+    verify_packets,
+)
 from cairnfs.wire.checksum_stream import ChecksumAccumulator
 from cairnfs.wire.crc import combine
 
@@ -161,7 +167,7 @@ def streams(draw: st.DrawFn) -> tuple[int, list[tuple[int, str]]]:
     stream=streams(),
     take_often=st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_checksums_at_rest_equal_those_of_the_data(
     source_type: ChecksumType,
     step: int,

@@ -168,14 +168,14 @@ def survives(parser: Callable[[bytes], Any], data: bytes) -> None:
 
 @pytest.mark.parametrize("name", PARSERS)
 @given(data=st.binary(max_size=120))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_random_bytes(name: str, data: bytes) -> None:
     survives(PARSERS[name][0], data)
 
 
 @pytest.mark.parametrize("name", PARSERS)
 @given(data=st.data(), wounds=damage)
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_damaged_messages(name: str, data: st.DataObject, wounds: list[Any]) -> None:
     parser, good = PARSERS[name]
     survives(parser, damaged(data.draw(good), wounds))

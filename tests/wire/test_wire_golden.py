@@ -11,12 +11,11 @@ from cairnfs.types import ChecksumType, FileType
 from cairnfs.wire import codec, namenode_answers, namenode_requests, rpc
 from cairnfs.wire.block_checksum import (
     EMPTY_FILE,
-    BlockChecksumType,
     BlockDigest,
     file_composite_crc,
     file_md5,
 )
-from cairnfs.wire.checksum import DataChecksum, compute, verify
+from cairnfs.wire.checksum import BlockChecksumType, DataChecksum, compute, verify
 from cairnfs.wire.checksum_stream import ChecksumAccumulator
 from cairnfs.wire.message import encode_varint
 from cairnfs.wire.packet import Packet, encode_packet_header, parse_packets

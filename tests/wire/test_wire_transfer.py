@@ -51,7 +51,7 @@ BLOCK = ExtendedBlock("BP-1-127.0.0.1-1", 1073741825, 1001, 0)
 
 
 @given(request=values.requests, rest=st.binary(max_size=5))
-@settings(max_examples=150)
+@settings(max_examples=40)
 def test_a_request_survives_and_leaves_the_rest(request: Request, rest: bytes) -> None:
     data = b"before" + encode_request(request) + rest
     assert parse_request(data, 6, len(data)) == (request, len(data) - len(rest))
@@ -291,7 +291,7 @@ def packet(offset: int, seqno: int, data: bytes, sync: bool = False, last: bool 
 
 
 @given(specs=st.lists(packet_specs, max_size=4), cut=st.integers(0, 20_000))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_packets_are_found_however_they_arrive(
     specs: list[tuple[int, int, bytes, bool, bool]], cut: int
 ) -> None:

@@ -25,8 +25,7 @@ from cairnfs.types import (
     Token,
 )
 from cairnfs.wire import transfer as t
-from cairnfs.wire.block_checksum import BlockChecksumType
-from cairnfs.wire.checksum import DataChecksum
+from cairnfs.wire.checksum import BlockChecksumType, DataChecksum
 from cairnfs.wire.transfer_reply import (
     BlockChecksumReply,
     BlockOpResponse,

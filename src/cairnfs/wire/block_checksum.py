@@ -7,7 +7,6 @@ CRCs (so it depends on bytes-per-checksum), a file's is the MD5 over those of it
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import struct
 from collections.abc import Iterable, Sequence
@@ -16,17 +15,25 @@ from dataclasses import dataclass
 from cairnfs.errors import LocalProtocolError, RemoteProtocolError
 from cairnfs.types import ChecksumType
 from cairnfs.wire import crc_fold
-from cairnfs.wire.checksum import CRC_BYTES, DataChecksum, check_sums_length, compute
+from cairnfs.wire.checksum import (
+    CRC_BYTES,
+    BlockChecksumType,
+    DataChecksum,
+    check_sums_length,
+    compute,
+)
 from cairnfs.wire.crc import Buffer, combine
 
+__all__ = [
+    "EMPTY_FILE",
+    "BlockChecksumType",
+    "BlockDigest",
+    "FileChecksum",
+    "file_composite_crc",
+    "file_md5",
+]
+
 MD5_BYTES = 16
-
-
-class BlockChecksumType(enum.IntEnum):
-    """Numbers of ``BlockChecksumTypeProto``."""
-
-    MD5CRC = 1
-    COMPOSITE_CRC = 2
 
 
 class BlockDigest:

@@ -109,14 +109,6 @@ def fold_groups(type_: ChecksumType, chunk_bytes: int, sums: Buffer, group: int)
     return _fold_rows(type_, chunk_bytes, words, group).tobytes()
 
 
-def fold_rows(
-    type_: ChecksumType, chunk_bytes: int, rows: list[Buffer], chunks: int
-) -> NDArray[np.uint32]:
-    """One CRC (as the wire's bytes in native words) for each row of ``chunks`` CRCs."""
-    words = np.frombuffer(b"".join(rows), np.uint8)
-    return _fold_rows(type_, chunk_bytes, words, chunks)
-
-
 def fold_all(type_: ChecksumType, chunk_bytes: int, sums: Buffer) -> int:
     """The CRC of all data from the CRCs of its chunks, each of exactly ``chunk_bytes``."""
     count, odd = divmod(len(sums), 4)

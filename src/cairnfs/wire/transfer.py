@@ -11,8 +11,7 @@ import enum
 from dataclasses import dataclass
 
 from cairnfs.types import TOKEN_NONE, DatanodeInfo, ExtendedBlock, StorageType, Token
-from cairnfs.wire.block_checksum import BlockChecksumType
-from cairnfs.wire.checksum import DataChecksum
+from cairnfs.wire.checksum import BlockChecksumType, DataChecksum
 
 VERSION = 28
 

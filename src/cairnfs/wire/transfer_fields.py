@@ -8,8 +8,7 @@ from cairnfs.errors import RemoteProtocolError
 from cairnfs.limits import BYTES_PER_CHECKSUM_MAX, PIPELINE_LENGTH_MAX
 from cairnfs.types import ChecksumType, DatanodeInfo, ExtendedBlock, StorageType, Token
 from cairnfs.wire import transfer as t
-from cairnfs.wire.block_checksum import BlockChecksumType
-from cairnfs.wire.checksum import DataChecksum
+from cairnfs.wire.checksum import BlockChecksumType, DataChecksum
 from cairnfs.wire.codec_block import (
     decode_extended_block,
     decode_storage_types,

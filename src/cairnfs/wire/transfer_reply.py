@@ -15,8 +15,7 @@ from google.protobuf.message import Message
 from cairnfs.errors import RemoteProtocolError
 from cairnfs.limits import TRANSFER_OP_BYTES_MAX
 from cairnfs.types import ChecksumType
-from cairnfs.wire.block_checksum import BlockChecksumType
-from cairnfs.wire.checksum import DataChecksum
+from cairnfs.wire.checksum import BlockChecksumType, DataChecksum
 from cairnfs.wire.crc import Buffer
 from cairnfs.wire.message import delimited, delimited_span, parse, signed64
 from cairnfs.wire.proto import datatransfer_pb2 as pb
