@@ -33,8 +33,8 @@ class DirectoryLock:
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+            # Of one length always: to truncate the file would cost a disk access.
+            os.pwrite(descriptor, b"%-20d\n" % os.getpid(), 0)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
             os.close(descriptor)

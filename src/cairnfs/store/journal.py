@@ -228,6 +228,8 @@ class LocalJournal:
         for first in reversed(end.superfluous):
             self._disk.unlink(segment_path(self._directory, first))
             self._segments.remove(first)
+        if end.superfluous:
+            self._disk.sync_directory(self._directory)
         for first in self._segments:
             descriptor = self._disk.open(segment_path(self._directory, first))
             torn = first == end.segment and not end.blank
@@ -248,7 +250,6 @@ class LocalJournal:
                 self._active = _OpenSegment(descriptor, first, end.offset, end.size_bytes, end.salt)
             else:
                 self._disk.close(descriptor)
-        self._disk.sync_directory(self._directory)
 
     def _rotate(self, sequence: int, record_size: int) -> _OpenSegment:
         """A new segment, durable itself before a record is written to it."""

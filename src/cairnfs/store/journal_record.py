@@ -113,17 +113,16 @@ def record_bytes(payload_bytes: int) -> int:
 
 
 class Segment:
-    """A segment's bytes, to be read from. Decoding never raises: a record is whole or None."""
+    """A segment's bytes, to be read from. Decoding never raises: a record is whole or None.
 
-    __slots__ = ("_view", "header")
+    ``size_bytes`` is the file's length where ``data`` leaves out zeros at its end."""
 
-    def __init__(self, data: bytes | memoryview) -> None:
+    __slots__ = ("_view", "header", "size_bytes")
+
+    def __init__(self, data: bytes | memoryview, size_bytes: int = 0) -> None:
         self._view = memoryview(data)
+        self.size_bytes = max(size_bytes, len(data))
         self.header = decode_header(data)
-
-    @property
-    def size_bytes(self) -> int:
-        return len(self._view)
 
     def record(self, offset: int, sequence: int) -> Record | None:
         """The whole record with that sequence number at ``offset``."""
@@ -136,11 +135,15 @@ class Segment:
             return None
         start = offset + _RECORD.size
         end = offset + record_bytes(length)
-        if end > len(view):
+        if end > self.size_bytes:
             return None
-        if checksum != crc32c(view[offset + 4 : start + length], salt & _CRC_MASK):
+        body = view[offset + 4 : start + length]
+        if start + length > len(view):
+            # A file system that does not store zeros left them out.
+            body = memoryview(bytes(body).ljust(start + length - offset - 4, b"\0"))
+        if checksum != crc32c(body, salt & _CRC_MASK):
             return None
-        return Record(offset, end, sequence, durable, view[start : start + length])
+        return Record(offset, end, sequence, durable, body[_RECORD_REST.size :])
 
     def records(self, offset: int, sequence: int) -> Iterator[Record]:
         """Whole records one behind the other, from that one on."""

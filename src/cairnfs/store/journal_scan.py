@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +45,29 @@ def load_segment(directory: Path, first_sequence: int) -> Segment:
     """Raises ``StorageError``."""
     path = segment_path(directory, first_sequence)
     try:
-        return Segment(path.read_bytes())
+        with path.open("rb", buffering=0) as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            data_bytes = _data_bytes(file.fileno()) + HEADER_BYTES
+            data = bytearray(min(size_bytes, data_bytes))
+            read = file.readinto(data)
+            while read < len(data) and (more := file.readinto(memoryview(data)[read:])):
+                read += more
+            return Segment(memoryview(data)[:read], size_bytes)
     except OSError as error:
         raise storage_error(error, path, "cannot be read") from error
+
+
+def _data_bytes(descriptor: int) -> int:
+    """Up to where a file may hold anything but zeros: allocated space need not be read."""
+    end = 0
+    while True:
+        try:
+            end = os.lseek(descriptor, os.lseek(descriptor, end, os.SEEK_DATA), os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return end
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +143,9 @@ class _Walk:
 
     def refuse_damage(self, later: list[int]) -> None:
         """Raise ``StoreDamaged`` if what follows the end proves that it was no end."""
-        known = max(self.floor, self.segment.evidence(self.offset, self.expected))
+        known = self.floor
+        if not self.segment.is_blank(self.offset):
+            known = max(known, self.segment.evidence(self.offset, self.expected))
         for first in later:
             segment = self.load(self.segments.index(first))
             if segment is not None and segment.header is not None:

@@ -116,7 +116,8 @@ class Recovery:
                 self._mend_journal(tree, journal, checkpoints, rebuilt, mark)
             else:
                 replay(tree, journal, mark.sequence)
-            self._save(BootState(self.boot_id, False, journal.last_sequence))
+            if rebuilt:
+                self._save(BootState(self.boot_id, False, journal.last_sequence))
         except BaseException:
             journal.close()
             raise
