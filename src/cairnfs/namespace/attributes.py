@@ -33,8 +33,7 @@ def set_permission(ns: Namespace, tx: Writer, caller: Caller, path: str, mode: i
     """Change the mode bits (owner or superuser only); False if they are so already.
 
     Raises ``NotFound``, ``PermissionDenied``, ``InvalidPath``."""
-    walk = _owned(ns, tx, caller, path)
-    inode = walk.inode(-1)
+    walk, inode = _owned(ns, tx, caller, path)
     return _put(tx, walk, inode, inode._replace(mode=mode & 0o1777))
 
 
@@ -43,7 +42,7 @@ def set_owner(
 ) -> bool:
     """Change owner (superuser only) and group (the owner, to one of the groups he is in);
     None leaves as it is. Raises ``NotFound``, ``PermissionDenied``, ``InvalidPath``."""
-    walk = _owned(ns, tx, caller, path)
+    walk, inode = _owned(ns, tx, caller, path)
     if not caller.superuser:
         if owner is not None and owner != caller.user:
             raise PermissionDenied(
@@ -51,7 +50,6 @@ def set_owner(
             )
         if group is not None and group not in caller.groups:
             raise PermissionDenied(f"User {caller.user} does not belong to {group}")
-    inode = walk.inode(-1)
     counters = read_counters(tx)
     known = counters.name_id
     new = inode
@@ -100,12 +98,11 @@ def set_replication(
     return ReplicationChange(True, inode.id, inode.replication, replication)
 
 
-def _owned(ns: Namespace, tx: Writer, caller: Caller, path: str) -> Walk:
+def _owned(ns: Namespace, tx: Writer, caller: Caller, path: str) -> tuple[Walk, Inode]:
     if is_reserved_path(path):
         raise InvalidPath(path)
     walk, checker = resolve(ns, tx, caller, path, Intent.WRITE)
-    checker.owner(walk)
-    return walk
+    return walk, checker.owner(walk)
 
 
 def _put(tx: Writer, walk: Walk, old: Inode, new: Inode) -> bool:

@@ -58,7 +58,7 @@ def concat(
             tx.put(block_id_key(block.block_id), pack_owner(inode.id, index + position))
             offset += block.num_bytes
         index += source.entries
-        tx.delete(entry_key(walk.heads[-2][0], name))
+        tx.delete(entry_key(walk.head(-2)[0], name))
         tx.delete(inode_key(source.id))
     joined = inode._replace(entries=index, length=offset, mtime=now_ms)
     tx.put(walk.key(len(walk.names)), joined.pack())
@@ -91,7 +91,7 @@ def _check_source(
     # The source is going to be deleted.
     checker.parent(walk, WRITE)
     inode = as_file(walk, path)
-    if walk.heads[-2][0] != target.heads[-2][0]:
+    if walk.head(-2)[0] != target.head(-2)[0]:
         raise InvalidRequest(
             f"Source file {path} is not in the same directory with the target {target.path}"
         )

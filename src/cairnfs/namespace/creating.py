@@ -20,7 +20,7 @@ from cairnfs.namespace.entries import (
     make_directories,
 )
 from cairnfs.namespace.file_edit import OpenHandle, reopen
-from cairnfs.namespace.leases import encode_holder, put_open
+from cairnfs.namespace.leases import check_holder, put_open
 from cairnfs.namespace.locations import last_block
 from cairnfs.namespace.mkdirs import check_parent
 from cairnfs.namespace.paths import (
@@ -98,7 +98,7 @@ def create(
     size or replication out of bounds)."""
     check_path_length(path, "create")
     _check_path(path)
-    encode_holder(holder)
+    check_holder(holder)
     walk, checker = resolve(ns, tx, caller, path, Intent.CREATE)
     checker.ancestor(walk, WRITE)
     existing = walk.last
@@ -128,8 +128,8 @@ def create(
     check_objects_limit(ns, counters)
     owner = ns.names.intern(tx, counters, caller.user)
     depth = len(walk.names) - 1
-    if len(walk.heads) <= depth:
-        parents_mode = implicit_mode(walk.heads[-1][3])
+    if len(walk.values) <= depth:
+        parents_mode = implicit_mode(walk.head(-1)[3])
         make_directories(ns, tx, counters, walk, depth, parents_mode, owner, now_ms)
     policy = LAZY_PERSIST if flag & CreateFlag.LAZY_PERSIST else 0
     inode = _new_file(counters, walk, mode, owner, replication, block_size, policy, now_ms)
@@ -207,7 +207,7 @@ def _new_file(
         storage_policy=policy,
         mode=mode & 0o1777,
         owner=owner,
-        group=walk.heads[-1][5],
+        group=walk.head(-1)[5],
         replication=replication,
         block_size=block_size,
         atime=now_ms,
@@ -236,7 +236,7 @@ def append(
     Raises ``NotFound``, ``AlreadyExists`` (a directory), ``AlreadyBeingCreated``,
     ``RecoveryInProgress``, ``FileSystemError`` (last block without its minimum of
     replicas), ``PermissionDenied``."""
-    encode_holder(holder)
+    check_holder(holder)
     machine = caller.address
     walk, checker = resolve(ns, tx, caller, path, Intent.WRITE)
     inode = walk.last

@@ -7,12 +7,11 @@ from cairnfs.namespace.context import Namespace
 from cairnfs.namespace.paths import check_new_name, join_path
 from cairnfs.namespace.records import (
     DIRECTORY,
-    HEAD,
     Counters,
     Inode,
+    entries_of,
     new_directory,
     repack_directory,
-    unpack_inode,
 )
 from cairnfs.namespace.tables import entry_key, inode_key, pack_place
 from cairnfs.namespace.walk import Walk
@@ -31,7 +30,7 @@ def check_objects_limit(ns: Namespace, counters: Counters) -> None:
 
 def check_room(ns: Namespace, walk: Walk, index: int) -> None:
     """Raises ``TooManyEntries`` if directory ``walk.names[:index]`` is full."""
-    count = unpack_inode(walk.values[index]).entries
+    count = entries_of(walk.values[index])
     limit = ns.settings.directory_items_max
     if count >= limit:
         raise TooManyEntries(
@@ -43,7 +42,7 @@ def check_room(ns: Namespace, walk: Walk, index: int) -> None:
 def add_last(ns: Namespace, tx: Writer, walk: Walk, inode: Inode) -> None:
     """Put a new ``inode`` below the deepest existing directory of ``walk``, under the next
     name, and extend the walk by it. Raises for a bad name or a full directory."""
-    index = len(walk.heads) - 1
+    index = len(walk.values) - 1
     check_new_name(ns.settings, walk.names[:index], walk.names[index])
     check_room(ns, walk, index)
     attach(tx, walk, inode, inode.mtime)
@@ -51,14 +50,13 @@ def add_last(ns: Namespace, tx: Writer, walk: Walk, inode: Inode) -> None:
 
 def attach(tx: Writer, walk: Walk, inode: Inode, now_ms: int) -> None:
     """The same without checks, for an inode that may have been elsewhere before."""
-    index = len(walk.heads) - 1
+    index = len(walk.values) - 1
     name = walk.names[index]
-    parent_id = walk.heads[index][0]
+    parent_id = walk.head(index)[0]
     value = inode.pack()
     tx.put(entry_key(parent_id, name), value)
     tx.put(inode_key(inode.id), pack_place(parent_id, name))
     change_directory(tx, walk, index, now_ms, 1, int(inode.type == DIRECTORY))
-    walk.heads.append(HEAD.unpack_from(value))
     walk.values.append(value)
 
 
@@ -82,10 +80,10 @@ def make_directories(
     now_ms: int,
 ) -> None:
     """Create what is missing of the first ``depth`` names; the group comes from above."""
-    while len(walk.heads) <= depth:
+    while len(walk.values) <= depth:
         counters.inode_id += 1
         counters.directories += 1
-        group = walk.heads[-1][5]
+        group = walk.head(-1)[5]
         add_last(ns, tx, walk, new_directory(counters.inode_id, mode, owner, group, now_ms))
 
 
@@ -100,7 +98,6 @@ def detach(tx: Writer, walk: Walk, now_ms: int) -> Inode:
     tx.delete(walk.key(len(walk.names)))
     tx.delete(inode_key(inode.id))
     change_directory(tx, walk, len(walk.names) - 1, now_ms, -1, -int(inode.is_directory))
-    walk.heads.pop()
     walk.values.pop()
     return inode
 

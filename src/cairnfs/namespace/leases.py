@@ -1,8 +1,9 @@
 """Who may write which file, and until when.
 
-Which file is open by whom is durable: table ``O`` holds it by inode, ``L`` by holder.
-When a holder was last heard of is not: renewals come every 30 s from every writer and
-must cost no write. A start renews all of them, as HDFS does.
+Which file is open by whom is durable (table ``O``). When a holder was last heard of is
+not: renewals come every 30 s from every writer and must cost no write. A start renews all
+of them, as HDFS does. There is no index by holder: it would cost each file two writes, and
+is asked only when a lease has run out, which a scan of the open files answers as well.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections.abc import Iterator
 
 from cairnfs.errors import InvalidRequest
 from cairnfs.namespace.records import OpenFile, pack_open, unpack_open
-from cairnfs.namespace.tables import lease_key, lease_range, open_key, table_range
+from cairnfs.namespace.tables import open_key, table_range
 from cairnfs.store.interface import Reader, Writer
 
-# A holder's name is part of a key: table (1) + length (2) + holder + inode id (8) <= 511.
+# Java's client names have 40 to 60 bytes; more is hostile.
 HOLDER_BYTES_MAX = 480
 # The lease holder in whose name the NameNode itself closes files.
 INTERNAL_HOLDER = "HDFS_NameNode"
@@ -70,36 +71,32 @@ class LeaseTable:
         recovery came to nothing run out again although others join them."""
         return f"{INTERNAL_HOLDER}-{now_ms // max(1, self._recovery_ms)}"
 
+    def describe(self, holder: str) -> str:
+        """How Hadoop's lease errors end."""
+        if holder in self._renewed_ms:
+            return f"[Lease.  Holder: {holder}]"
+        return f"Holder {holder} does not have any open files."
+
     def __len__(self) -> int:
         return len(self._renewed_ms)
 
 
-def encode_holder(holder: str) -> bytes:
+def check_holder(holder: str) -> None:
     """Raises ``InvalidRequest`` for a client name that cannot hold a lease."""
-    encoded = holder.encode()
-    if not 0 < len(encoded) <= HOLDER_BYTES_MAX:
-        raise InvalidRequest(f"a client name has 1 to {HOLDER_BYTES_MAX} bytes, not {len(encoded)}")
-    return encoded
+    if not 0 < len(holder.encode()) <= HOLDER_BYTES_MAX:
+        raise InvalidRequest(
+            f"a client name has 1 to {HOLDER_BYTES_MAX} bytes, not {len(holder.encode())}"
+        )
 
 
 def put_open(tx: Writer, inode_id: int, record: OpenFile) -> None:
     """The file is open by ``record.holder``."""
     tx.put(open_key(inode_id), pack_open(record))
-    tx.put(lease_key(encode_holder(record.holder), inode_id), b"")
 
 
-def update_open(tx: Writer, inode_id: int, old: OpenFile, new: OpenFile) -> None:
-    """Change what is known of an open file; its holder may change as well."""
-    if old.holder != new.holder:
-        tx.delete(lease_key(encode_holder(old.holder), inode_id))
-        tx.put(lease_key(encode_holder(new.holder), inode_id), b"")
-    tx.put(open_key(inode_id), pack_open(new))
-
-
-def delete_open(tx: Writer, inode_id: int, record: OpenFile) -> None:
-    """The file is closed."""
+def delete_open(tx: Writer, inode_id: int) -> None:
+    """The file is closed, or gone."""
     tx.delete(open_key(inode_id))
-    tx.delete(lease_key(encode_holder(record.holder), inode_id))
 
 
 def get_open(tx: Reader, inode_id: int) -> OpenFile | None:
@@ -111,21 +108,3 @@ def open_files(tx: Reader, after: int = 0) -> Iterator[tuple[int, OpenFile]]:
     """All open files with an inode id above ``after``, ascending."""
     for key, value in tx.scan(open_key(after + 1), table_range(b"O")[1]):
         yield int.from_bytes(key[1:], "big"), unpack_open(value)
-
-
-def files_of(tx: Reader, holder: str, limit: int) -> list[int]:
-    """Up to ``limit`` inode ids of the files that ``holder`` has open."""
-    found: list[int] = []
-    for key, _ in tx.scan(*lease_range(encode_holder(holder))):
-        found.append(int.from_bytes(key[-8:], "big"))
-        if len(found) == limit:
-            break
-    return found
-
-
-def describe_lease(tx: Reader, holder: str | None) -> str:
-    """How Hadoop's lease errors end."""
-    if holder:
-        for _ in tx.scan(*lease_range(encode_holder(holder))):
-            return f"[Lease.  Holder: {holder}]"
-    return f"Holder {holder} does not have any open files."

@@ -10,7 +10,7 @@ from cairnfs.namespace.context import Namespace
 from cairnfs.namespace.locations import FileBlocks, blocks_in_range
 from cairnfs.namespace.paths import INODES, RAW, RESERVED_PATH, is_reserved_path
 from cairnfs.namespace.permissions import READ_EXECUTE
-from cairnfs.namespace.records import DIRECTORY, Inode, InodeRow, unpack_inode, unpack_row
+from cairnfs.namespace.records import Inode, InodeRow, unpack_inode, unpack_row
 from cairnfs.namespace.resolve import Intent, resolve, resolve_names
 from cairnfs.namespace.status import RESERVED_INODE
 from cairnfs.namespace.tables import entry_range
@@ -74,10 +74,12 @@ def get_listing(
 def _page(
     ns: Namespace, tx: Reader, directory: Inode, start_after: bytes, policy: int
 ) -> DirectoryPage:
-    start, stop = _range(directory, start_after)
-    limit = ns.settings.list_limit
     names: list[bytes] = []
     rows: list[InodeRow] = []
+    if directory.entries == 0:
+        return DirectoryPage(names, rows, 0, policy)
+    start, stop = _range(directory, start_after)
+    limit = ns.settings.list_limit
     unpack = unpack_row
     for key, value in tx.scan(start, stop):
         if len(names) == limit:
@@ -133,6 +135,6 @@ def _name_of_cookie(tx: Reader, start_after: bytes) -> bytes:
 
 
 def _reserved_page(tx: Reader) -> DirectoryPage:
-    root = walk_names(tx, []).inode(0)
-    shown = RESERVED_INODE._replace(mode=0o770, group=root.group, type=DIRECTORY)
+    group = walk_names(tx, []).head(0)[5]
+    shown = RESERVED_INODE._replace(mode=0o770, group=group)
     return DirectoryPage([INODES, RAW], [shown, shown], 0, 0)

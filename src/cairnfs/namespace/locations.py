@@ -14,6 +14,8 @@ from cairnfs.namespace.walk import find_inode
 from cairnfs.store.interface import Reader, Writer
 from cairnfs.types import Caller
 
+_GETS_MAX = 4
+
 
 @dataclass(frozen=True, slots=True)
 class FileBlocks:
@@ -58,43 +60,54 @@ def blocks_in_range(
     tx: Reader, inode: Inode, offset: int, length: int, touch: bool = False
 ) -> FileBlocks:
     """The same of an inode that is at hand."""
-    if inode.entries == 0:
+    entries = inode.entries
+    if entries == 0:
         return FileBlocks(inode.id, 0, inode.under_construction, [], None, touch)
     blocks: list[BlockRecord] = []
-    first = _block_at(tx, inode, offset)
-    if first is not None:
+    found = _block_at(tx, inode, offset)
+    if found is not None:
+        index, block = found
         end = offset + length
-        for _, value in tx.scan(*block_range(inode.id, first)):
-            block = unpack_block(value)
-            if blocks and block.offset >= end:
+        blocks.append(block)
+        # A get costs a third of beginning a scan, and most files have few blocks.
+        while len(blocks) <= _GETS_MAX and block.offset + block.num_bytes < end:
+            if (index := index + 1) == entries:
                 break
+            block = get_block(tx, inode.id, index)
             blocks.append(block)
-    last = blocks[-1] if first is not None and first + len(blocks) == inode.entries else None
-    if last is None:
-        last = get_block(tx, inode.id, inode.entries - 1)
+        if len(blocks) > _GETS_MAX:
+            for _, value in tx.scan(*block_range(inode.id, index + 1)):
+                block = unpack_block(value)
+                if block.offset >= end:
+                    break
+                blocks.append(block)
+                index += 1
+    last = blocks[-1] if found and index + 1 >= entries else get_block(tx, inode.id, entries - 1)
     file_length = inode.length if last.is_complete else inode.length - last.num_bytes
     return FileBlocks(inode.id, file_length, inode.under_construction, blocks, last, touch)
 
 
-def _block_at(tx: Reader, inode: Inode, offset: int) -> int | None:
-    """Index of the first block that ends behind ``offset``; None at the end of the file.
+def _block_at(tx: Reader, inode: Inode, offset: int) -> tuple[int, BlockRecord] | None:
+    """The first block that ends behind ``offset``; None at the end of the file.
 
     Blocks are full but for appends with a new block and concat, so the first guess hits."""
     low, high = 0, inode.entries
-    guess = min(offset // inode.block_size, inode.entries - 1) if inode.block_size else 0
+    index = min(offset // inode.block_size, inode.entries - 1) if inode.block_size else 0
+    found = None
     while low < high:
-        block = get_block(tx, inode.id, guess)
+        block = get_block(tx, inode.id, index)
         if block.offset + block.num_bytes <= offset:
-            low = guess + 1
-        elif block.offset <= offset:
-            return guess
+            low = index + 1
         else:
-            high = guess
-        guess = (low + high) // 2
-    if low < inode.entries:
-        return low
+            found = index, block
+            if block.offset <= offset:
+                break
+            high = index
+        index = (low + high) // 2
     # HDFS names the block of a file that has just begun, though nothing of it is known.
-    return 0 if inode.entries == 1 and inode.length == 0 else None
+    if found is None and inode.entries == 1 and inode.length == 0:
+        return 0, get_block(tx, inode.id, 0)
+    return found
 
 
 def get_block(tx: Reader, inode_id: int, index: int) -> BlockRecord:

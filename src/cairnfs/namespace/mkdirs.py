@@ -9,7 +9,7 @@ from cairnfs.namespace.context import Namespace
 from cairnfs.namespace.entries import check_objects_limit, implicit_mode, make_directories
 from cairnfs.namespace.paths import check_path_length, join_path
 from cairnfs.namespace.permissions import WRITE
-from cairnfs.namespace.records import DIRECTORY, read_counters, write_counters
+from cairnfs.namespace.records import read_counters, write_counters
 from cairnfs.namespace.resolve import Intent, resolve
 from cairnfs.namespace.walk import Walk
 from cairnfs.store.interface import Writer
@@ -43,9 +43,9 @@ def mkdirs(
     check_path_length(path, "mkdirs")
     walk, checker = resolve(ns, tx, caller, path, Intent.CREATE)
     if walk.exists:
-        if walk.heads[-1][1] != DIRECTORY:
+        if not walk.is_directory(-1):
             raise AlreadyExists(f"Path is not a directory: {path}")
-        return Made(walk.heads[-1][0], created=False)
+        return Made(walk.head(-1)[0], created=False)
     checker.ancestor(walk, WRITE)
     if not create_parent:
         check_parent(walk)
@@ -65,7 +65,7 @@ def check_parent(walk: Walk) -> None:
     if depth < 2:
         return
     parent = join_path(walk.names[:-1])
-    if len(walk.heads) < depth:
+    if len(walk.values) < depth:
         raise NotFound(f"Parent directory doesn't exist: {parent}")
-    if walk.heads[depth - 1][1] != DIRECTORY:
+    if not walk.is_directory(depth - 1):
         raise NotADirectory(f"Parent path is not a directory: {parent}")

@@ -21,8 +21,11 @@ def split_path(path: str) -> list[bytes]:
     """The names of an absolute path; none for ``/``. Raises ``InvalidPath``."""
     if not path.startswith("/"):
         raise InvalidPath(f"Absolute path required, but got '{path}'")
-    names = path.encode("utf-8", "surrogatepass").split(b"/")
-    if b"" in names[1:]:
+    try:
+        names = path.encode().split(b"/")
+    except UnicodeEncodeError:
+        raise InvalidPath("a path holds a half of a surrogate pair, which is no text") from None
+    if path[-1] == "/" or "//" in path:
         return [name for name in names if name]
     del names[0]
     return names
@@ -37,6 +40,8 @@ def is_valid_path(path: str) -> bool:
     """Whether something may be created at this path (Hadoop's ``DFSUtil.isValidName``)."""
     if not path.startswith("/"):
         return False
+    if ":" not in path and "/." not in path and "//" not in path:
+        return True
     parts = path.rstrip("/").split("/")
     in_inodes = len(parts) > 4 and parts[1] == ".reserved" and parts[2] == ".inodes"
     for part in parts[1:]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from cairnfs.errors import NotFound, PermissionDenied
 from cairnfs.namespace.context import Namespace
 from cairnfs.namespace.paths import join_path
-from cairnfs.namespace.records import DIRECTORY, HEAD, Head, unpack_inode
+from cairnfs.namespace.records import DIRECTORY, HEAD, Head, Inode, unpack_inode
 from cairnfs.namespace.tables import entry_range
 from cairnfs.namespace.walk import Walk
 from cairnfs.store.interface import Reader
@@ -73,15 +73,15 @@ class Checker:
         """Every existing ancestor may be entered. Raises ``PermissionDenied``."""
         if not self.enabled:
             return
-        for i in range(min(len(walk.names), len(walk.heads))):
-            head = walk.heads[i]
+        for i in range(min(len(walk.names), len(walk.values))):
+            head = walk.head(i)
             if head[1] == DIRECTORY and not self.permits(head, EXECUTE):
                 raise self.denied(walk.names[:i], head, EXECUTE)
 
     def ancestor(self, walk: Walk, access: int) -> None:
         """The deepest existing directory above the path grants ``access``."""
         if self.enabled and walk.names:
-            self._check(walk, min(len(walk.names), len(walk.heads)) - 1, access)
+            self._check(walk, min(len(walk.names), len(walk.values)) - 1, access)
 
     def parent(self, walk: Walk, access: int) -> None:
         """The parent grants ``access``; with WRITE its sticky bit is obeyed as well."""
@@ -89,7 +89,7 @@ class Checker:
             return
         index = len(walk.names) - 1
         if access & WRITE and walk.exists:
-            self._check_sticky(walk.names, walk.heads[index], walk.heads[-1])
+            self._check_sticky(walk.names, walk.head(index), walk.head(-1))
         self._check(walk, index, access)
 
     def target(self, walk: Walk, access: int) -> None:
@@ -97,22 +97,21 @@ class Checker:
         if self.enabled:
             self._check(walk, len(walk.names), access)
 
-    def owner(self, walk: Walk) -> None:
-        """The caller owns what stands there; also where permissions are switched off.
-
-        Raises ``NotFound`` or ``PermissionDenied``."""
-        if not walk.exists:
+    def owner(self, walk: Walk) -> Inode:
+        """The caller owns what stands there (which is returned); also where permissions are
+        switched off. Raises ``NotFound`` or ``PermissionDenied``."""
+        inode = walk.last
+        if inode is None:
             raise NotFound(f"Directory/File does not exist {walk.path}")
-        if self.superuser:
-            return
-        if self._names.name(self._tx, walk.heads[-1][4]) != self._caller.user:
+        if not self.superuser and self._names.name(self._tx, inode.owner) != self._caller.user:
             raise PermissionDenied(
                 f"Permission denied. user={self._caller.user} is not the owner of inode={walk.path}"
             )
+        return inode
 
     def subtree(self, walk: Walk, access: int, *, ignore_empty: bool) -> None:
         """Every directory of the subtree grants ``access``, and none is sticky to others."""
-        if not self.enabled or not walk.exists or walk.heads[-1][1] != DIRECTORY:
+        if not self.enabled or not walk.exists or not walk.is_directory(-1):
             return
         pending = [(walk.names, walk.values[-1])]
         while pending:
@@ -138,8 +137,8 @@ class Checker:
     # --- what they share ---------------------------------------------------------------------
 
     def _check(self, walk: Walk, index: int, access: int) -> None:
-        if index < len(walk.heads) and not self.permits(walk.heads[index], access):
-            raise self.denied(walk.names[:index], walk.heads[index], access)
+        if index < len(walk.values) and not self.permits(walk.head(index), access):
+            raise self.denied(walk.names[:index], walk.head(index), access)
 
     def _check_sticky(self, names: list[bytes], parent: Head, child: Head) -> None:
         if not parent[3] & STICKY:

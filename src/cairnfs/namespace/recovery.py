@@ -28,7 +28,7 @@ from cairnfs.errors import (
 )
 from cairnfs.namespace.context import Namespace, ReplicaView
 from cairnfs.namespace.file_edit import FileEdit, OpenHandle, find_live
-from cairnfs.namespace.leases import files_of, get_open
+from cairnfs.namespace.leases import get_open, open_files
 from cairnfs.namespace.permissions import WRITE
 from cairnfs.namespace.records import BlockRecord, Inode
 from cairnfs.namespace.resolve import Intent, as_file, resolve
@@ -191,13 +191,19 @@ def expired_files(ns: Namespace, tx: Reader, now_ms: int, limit: int) -> list[in
     """Inode ids of up to ``limit`` files whose writers' hard limit has passed: call
     :func:`release_expired` for each, in a write of its own."""
     found: list[int] = []
-    for holder in ns.leases.hard_expired(now_ms):
-        files = files_of(tx, holder, limit - len(found))
-        if not files:
-            ns.leases.forget(holder)
-        found.extend(files)
-        if len(found) >= limit:
-            break
+    expired = set(ns.leases.hard_expired(now_ms))
+    if not expired:
+        return found
+    idle = set(expired)
+    for inode_id, record in open_files(tx):
+        if record.holder not in expired:
+            continue
+        idle.discard(record.holder)
+        found.append(inode_id)
+        if len(found) == limit:
+            return found
+    for holder in idle:
+        ns.leases.forget(holder)
     return found
 
 
@@ -215,6 +221,25 @@ def release_expired(
         return None
     holder = ns.leases.internal_holder(now_ms)
     return release_lease(ns, FileEdit(tx, handle), replicas, holder, now_ms)
+
+
+def recover_again(
+    ns: Namespace, tx: Writer, replicas: ReplicaView, inode_id: int, now_ms: int
+) -> LeaseRelease | None:
+    """The recovery of a file's last block came to nothing: begin another, under a new
+    stamp and for the same holder; None if the file is not being recovered any more.
+
+    Raises ``AlreadyBeingCreated`` while the block before the last lacks replicas."""
+    found = find_live(tx, inode_id)
+    path = path_of(tx, inode_id)
+    if found is None or path is None or not found[1].under_construction:
+        return None
+    edit = FileEdit(tx, _handle(tx, found[0], found[1], path))
+    last = edit.last()
+    if last is None or last.state != BlockState.UNDER_RECOVERY:
+        return None
+    edit.set_record(msgspec.structs.replace(edit.record, recovery_started_ms=0))
+    return release_lease(ns, edit, replicas, None, now_ms)
 
 
 def _handle(tx: Reader, key: bytes, inode: Inode, path: str) -> OpenHandle:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cairnfs.namespace.leases import delete_open, get_open
+from cairnfs.namespace.leases import delete_open
 from cairnfs.namespace.records import (
     Counters,
     Inode,
@@ -139,7 +139,8 @@ class _Remover:
     def _remove_file(self, file: Inode) -> None:
         first = max(0, file.entries - max(1, self.budget))
         removed = 0
-        for _, value in list(self._tx.scan(*block_range(file.id, first))):
+        values = list(self._tx.scan(*block_range(file.id, first))) if file.entries else []
+        for _, value in values:
             block = unpack_block(value)
             self._tx.delete(block_key(file.id, first + removed))
             self._tx.delete(block_id_key(block.block_id))
@@ -152,9 +153,7 @@ class _Remover:
             self._park(file._replace(entries=first))
             return
         if file.under_construction:
-            record = get_open(self._tx, file.id)
-            if record is not None:
-                delete_open(self._tx, file.id, record)
+            delete_open(self._tx, file.id)
         self._counters.files -= 1
 
     def _park(self, inode: Inode) -> None:

@@ -16,7 +16,7 @@ from cairnfs.namespace.context import Namespace
 from cairnfs.namespace.entries import attach, check_room, detach
 from cairnfs.namespace.paths import RESERVED, check_new_name, check_path_length
 from cairnfs.namespace.permissions import ALL, WRITE, Checker
-from cairnfs.namespace.records import DIRECTORY, Inode, read_counters, write_counters
+from cairnfs.namespace.records import Inode, read_counters, write_counters
 from cairnfs.namespace.removal import remove_unlinked
 from cairnfs.namespace.resolve import Intent, resolve
 from cairnfs.namespace.walk import Walk, walk_names
@@ -54,7 +54,7 @@ def rename(
     check_path_length(destination, "rename")
     src, checker = resolve(ns, tx, caller, source, Intent.WRITE)
     dst, _ = resolve(ns, tx, caller, destination, Intent.CREATE)
-    if dst.exists and dst.heads[-1][1] == DIRECTORY and src.names:
+    if dst.exists and dst.is_directory(-1) and src.names:
         dst = walk_names(tx, [*dst.names, src.names[-1]])
     _check_permissions(checker, src, dst, RenameOption.NONE)
     refused = Renamed(renamed=False, path=dst.path, removed_blocks=[], garbage=False)
@@ -65,7 +65,7 @@ def rename(
     if _is_below(src.names, dst.names):
         return refused
     _check_reserved(src, dst)
-    if dst.exists or len(dst.heads) < len(dst.names):
+    if dst.exists or len(dst.values) < len(dst.names):
         return refused
     _check_limits(ns, src, dst)
     _move(tx, src, dst, now_ms)
@@ -133,9 +133,9 @@ def _check_destination(src: Walk, dst: Walk, inode: Inode, options: RenameOption
     if existing is not None:
         _check_overwrite(src, dst, inode, existing, options)
         return
-    if len(dst.heads) < len(dst.names):
+    if len(dst.values) < len(dst.names):
         raise NotFound(f"rename destination parent {dst.path} not found.")
-    if dst.heads[-1][1] != DIRECTORY:
+    if not dst.is_directory(-1):
         raise NotADirectory(f"rename destination parent {dst.path} is a file.")
 
 
@@ -164,7 +164,7 @@ def _check_reserved(src: Walk, dst: Walk) -> None:
 def _check_limits(ns: Namespace, src: Walk, dst: Walk) -> None:
     index = len(dst.names) - 1
     check_new_name(ns.settings, dst.names[:index], dst.names[index])
-    if src.heads[len(src.names) - 1][0] != dst.heads[index][0]:
+    if src.head(len(src.names) - 1)[0] != dst.head(index)[0]:
         check_room(ns, dst, index)
 
 

@@ -14,7 +14,7 @@ from cairnfs.errors import (
 from cairnfs.namespace.context import Namespace
 from cairnfs.namespace.paths import INODES, RAW, RESERVED, is_valid_path, join_path, split_path
 from cairnfs.namespace.permissions import Checker
-from cairnfs.namespace.records import DIRECTORY, Inode
+from cairnfs.namespace.records import Inode
 from cairnfs.namespace.walk import Walk, names_of, walk_names
 from cairnfs.store.interface import Reader
 from cairnfs.types import INODE_ID_ROOT, Caller
@@ -80,8 +80,8 @@ def resolve(
     checker = Checker(ns, tx, caller)
     if intent is not Intent.OPEN:
         checker.traverse(walk)
-    depth = len(walk.heads)
-    if depth <= len(walk.names) and walk.heads[-1][1] != DIRECTORY:
+    depth = len(walk.values)
+    if depth <= len(walk.names) and not walk.is_directory(-1):
         message = f"{join_path(walk.names[: depth - 1])} (is not a directory)"
         raise NotADirectory(message) if intent is Intent.CREATE else PermissionDenied(message)
     return walk, checker

@@ -12,8 +12,6 @@ table   key behind the table byte       value
 ``B``   inode id, block index           one block of a file (:class:`records.BlockRecord`)
 ``K``   block id                        inode id, block index
 ``O``   inode id                        who writes the file (:class:`records.OpenFile`)
-``L``   length of holder (2), holder,   nothing; the open files of one lease holder
-        inode id
 ``G``   inode id                        an unlinked inode whose subtree or blocks are still
                                         to be removed (its record)
 ``U``   user or group id (4)            name
@@ -80,15 +78,6 @@ def unpack_owner(value: bytes) -> tuple[int, int]:
 
 def open_key(inode_id: int) -> bytes:
     return b"O" + inode_id.to_bytes(8, "big")
-
-
-def lease_key(holder: bytes, inode_id: int) -> bytes:
-    return b"L" + len(holder).to_bytes(2, "big") + holder + inode_id.to_bytes(8, "big")
-
-
-def lease_range(holder: bytes) -> tuple[bytes, bytes]:
-    prefix = b"L" + len(holder).to_bytes(2, "big") + holder
-    return prefix, prefix + b"\xff" * 8
 
 
 def garbage_key(inode_id: int) -> bytes:

@@ -8,7 +8,7 @@ from cairnfs.errors import AlreadyBeingCreated, InvalidRequest, UnsupportedOpera
 from cairnfs.namespace.context import Namespace, ReplicaView
 from cairnfs.namespace.creating import LAZY_PERSIST
 from cairnfs.namespace.file_edit import FileEdit, OpenHandle, reopen
-from cairnfs.namespace.leases import encode_holder, get_open
+from cairnfs.namespace.leases import check_holder, get_open
 from cairnfs.namespace.locations import last_block
 from cairnfs.namespace.permissions import WRITE
 from cairnfs.namespace.records import Inode, OpenFile
@@ -45,7 +45,7 @@ def truncate(
 
     Raises ``NotFound``, ``PermissionDenied``, ``InvalidRequest`` (longer, or negative),
     ``AlreadyBeingCreated``, ``RecoveryInProgress``."""
-    encode_holder(holder)
+    check_holder(holder)
     if new_length < 0:
         raise InvalidRequest(f"Cannot truncate to a negative file size: {new_length}.")
     walk, checker = resolve(ns, tx, caller, path, Intent.WRITE)

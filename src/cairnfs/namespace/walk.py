@@ -4,72 +4,80 @@ from __future__ import annotations
 
 from cairnfs.limits import NAME_BYTES_MAX
 from cairnfs.namespace.paths import join_path
-from cairnfs.namespace.records import DIRECTORY, HEAD, Head, Inode, unpack_inode
+from cairnfs.namespace.records import (
+    DIRECTORY,
+    POLICY_AT,
+    TYPE_AT,
+    Head,
+    Inode,
+    unpack_head,
+    unpack_inode,
+)
 from cairnfs.namespace.tables import ROOT_KEY, entry_key, inode_key, unpack_place
 from cairnfs.store.interface import Reader
 from cairnfs.types import INODE_ID_NONE, INODE_ID_ROOT
 
 
 class Walk:
-    """The existing part of a path: ``heads[i]`` and ``values[i]`` (the packed record) are
-    of the inode behind ``names[:i]``, so that index 0 is the root."""
+    """The existing part of a path: ``values[i]`` is the packed record of the inode behind
+    ``names[:i]``, so that index 0 is the root. Most of them are never unpacked."""
 
-    __slots__ = ("heads", "names", "values")
+    __slots__ = ("names", "values")
 
-    def __init__(self, names: list[bytes], heads: list[Head], values: list[bytes]) -> None:
+    def __init__(self, names: list[bytes], values: list[bytes]) -> None:
         self.names = names
-        self.heads = heads
         self.values = values
 
     @property
     def exists(self) -> bool:
-        return len(self.heads) > len(self.names)
+        return len(self.values) > len(self.names)
 
     @property
     def last(self) -> Inode | None:
         """What stands at the path."""
-        return unpack_inode(self.values[-1]) if len(self.heads) > len(self.names) else None
+        return unpack_inode(self.values[-1]) if len(self.values) > len(self.names) else None
 
     @property
     def path(self) -> str:
         return join_path(self.names)
 
-    def inode(self, index: int) -> Inode:
-        return unpack_inode(self.values[index])
+    def head(self, index: int) -> Head:
+        """Identity and permissions of the inode ``index`` names deep (-1: the deepest)."""
+        return unpack_head(self.values[index])
+
+    def is_directory(self, index: int) -> bool:
+        return self.values[index][TYPE_AT] == DIRECTORY
 
     def key(self, index: int) -> bytes:
         """The key of the record ``values[index]``."""
         if index == 0:
             return ROOT_KEY
-        return entry_key(self.heads[index - 1][0], self.names[index - 1])
+        return b"D" + self.values[index - 1][:8] + self.names[index - 1]
 
     @property
     def storage_policy(self) -> int:
         """The policy in force at the path: the nearest that is set, 0 if none is."""
-        for head in reversed(self.heads):
-            if head[2]:
-                return head[2]
+        for value in reversed(self.values):
+            if value[POLICY_AT]:
+                return value[POLICY_AT]
         return 0
 
 
 def walk_names(tx: Reader, names: list[bytes]) -> Walk:
     """Follow ``names`` from the root as far as they exist."""
     get = tx.get
-    unpack = HEAD.unpack_from
     value = get(ROOT_KEY)
     assert value is not None, "a formatted namespace has a root"
-    heads = [unpack(value)]
     values = [value]
     for name in names:
-        head = heads[-1]
-        if head[1] != DIRECTORY or len(name) > NAME_BYTES_MAX:
+        if value[TYPE_AT] != DIRECTORY or len(name) > NAME_BYTES_MAX:
             break
-        value = get(b"D" + head[0].to_bytes(8, "big") + name)
+        # A record begins with the id as keys have it.
+        value = get(b"D" + value[:8] + name)
         if value is None:
             break
-        heads.append(unpack(value))
         values.append(value)
-    return Walk(names, heads, values)
+    return Walk(names, values)
 
 
 def names_of(tx: Reader, inode_id: int) -> list[bytes] | None:
