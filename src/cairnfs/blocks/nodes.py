@@ -110,6 +110,18 @@ class StorageDescriptor:
         """Whether its replicas can be read now, as far as is known."""
         return self.node.alive and not self.failed
 
+    def report(self) -> StorageReport:
+        """The storage as its node last reported it."""
+        return StorageReport(
+            storage=DatanodeStorage(self.uuid, self.state, self.storage_type),
+            failed=self.failed,
+            capacity=self.capacity,
+            dfs_used=self.dfs_used,
+            remaining=self.remaining,
+            block_pool_used=self.block_pool_used,
+            non_dfs_used=self.non_dfs_used,
+        )
+
     def touch(self, block_id: int) -> None:
         if self.touched is not None:
             self.touched.add(block_id)
@@ -126,6 +138,7 @@ class DatanodeDescriptor:
         "alive",
         "bandwidth",
         "block_pool_used",
+        "buried",
         "cache_capacity",
         "cache_used",
         "capacity",
@@ -144,6 +157,7 @@ class DatanodeDescriptor:
         "location",
         "non_dfs_used",
         "outgoing",
+        "recount",
         "recoveries",
         "registered",
         "remaining",
@@ -152,7 +166,6 @@ class DatanodeDescriptor:
         "storages",
         "transfers",
         "version",
-        "walked_dead",
         "xceivers",
         "xmits",
     )
@@ -168,8 +181,10 @@ class DatanodeDescriptor:
         self.registered = False
         self.alive = False
         self.stale = True
-        # Whether its blocks were looked at because it died: to be undone on return.
-        self.walked_dead = False
+        # Dead for longer than the grace: its replicas do not count any more.
+        self.buried = False
+        # Its blocks were counted without it: to be counted anew when it has reported.
+        self.recount = False
         self.last_heartbeat_ms = now_ms
         self.last_report_ms = 0
         self.capacity = 0

@@ -21,6 +21,7 @@ from cairnfs.cluster import check
 from cairnfs.config import Configuration, keys
 from cairnfs.config.loading import load
 from cairnfs.errors import CairnError, StartupError
+from cairnfs.store.directory_lock import DirectoryLock
 
 MARKER = "cairn-cluster.json"
 READY_TIMEOUT_S = 60.0
@@ -74,7 +75,7 @@ class _Cluster:
         try:
             return self._run(began)
         finally:
-            lock.close()
+            lock.release()
 
     def _run(self, began: float) -> int:
         # Imported before the forks, so that the children share the pages.
@@ -100,9 +101,7 @@ class _Cluster:
 
     # --- preparation -----------------------------------------------------------------------
 
-    def _claim_directory(self) -> object:
-        from cairnfs.store.directory_lock import DirectoryLock
-
+    def _claim_directory(self) -> DirectoryLock:
         directory = self._directory
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         marker = directory / MARKER

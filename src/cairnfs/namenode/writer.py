@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from cairnfs.errors import CairnError, RetriableError
+from cairnfs.errors import CairnError, DiskFull, LocalProtocolError, RetriableError
 from cairnfs.log import our_fault
 from cairnfs.store.interface import Batch, Store
 
@@ -62,14 +62,19 @@ class Writer:
     """Runs operations ``(namespace batch, replica batch) -> result`` on the event loop.
 
     ``on_failure`` is told when the journal failed: nothing more can be promised, and the
-    process must stop."""
+    process must stop. ``committed`` is called after each commit of the namespace."""
 
     def __init__(
-        self, namespace: Durable, replicas: Store, on_failure: Callable[[BaseException], None]
+        self,
+        namespace: Durable,
+        replicas: Store,
+        on_failure: Callable[[BaseException], None],
+        committed: Callable[[], None] = lambda: None,
     ) -> None:
         self._namespace = namespace
         self._replicas = replicas
         self._on_failure = on_failure
+        self._committed = committed
         self._loop = asyncio.get_running_loop()
         self._pending: deque[_Submitted] = deque()
         self._scheduled = False
@@ -136,6 +141,12 @@ class Writer:
             pending.clear()
         try:
             self._execute(group)
+        except (DiskFull, LocalProtocolError) as error:
+            # The batch was undone as a whole: nobody gets a yes, and the store is as before.
+            logger.error("a batch of %d changes was not made: %s", len(group), error)
+            for submitted in group:
+                submitted.settle(None, error)
+            return
         except Exception as error:
             # The store and the journal may differ now: stop rather than go on.
             self._fail(error)
@@ -161,7 +172,12 @@ class Writer:
         # Namespace first: after a crash between the two commits the replica map lacks
         # locations, which the next reports bring, and names no block that does not exist.
         if namespace.changes:
-            self._namespace.commit(namespace)
+            try:
+                self._namespace.commit(namespace)
+            except BaseException:
+                replicas.abort()
+                raise
+            self._committed()
         else:
             namespace.abort()
         if replicas.changes:
