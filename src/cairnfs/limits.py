@@ -42,6 +42,8 @@ REPORT_FACTS_PER_CALL_MAX = 10_000
 REPORT_CALLS_IN_FLIGHT_MAX = 8
 # Bad blocks and disk errors to tell a NameNode that cannot be reached.
 SERVICE_ERRANDS_MAX = 1_000
+# Threads for recoveries, deletions, outgoing replications and lists of all blocks.
+CONTROL_THREADS_MAX = 32
 # Block recoveries that one DataNode leads at once, and commands that wait behind them.
 RECOVERIES_MAX = 16
 RECOVERIES_WAITING_MAX = 10_000

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from cairnfs.clock import Clock, SystemClock
 from cairnfs.config.nameservices import NamenodeAddress
 from cairnfs.datanode import messages
+from cairnfs.datanode.control_threads import ControlThreads
 from cairnfs.datanode.interface import ReplicaRecoveryInfo, VolumeFailure, VolumeSpace
 from cairnfs.datanode.messages import NodeLoad
 from cairnfs.datanode.node import Node, Ports
@@ -149,7 +149,7 @@ def make_node(
         events=EventBus(),
         user="hdfs",
         load=lambda: NodeLoad(0, 0),
-        threads=ThreadPoolExecutor(4),
+        threads=ControlThreads(4),
         service_settings=settings or ServiceSettings(),
         **more,
     )

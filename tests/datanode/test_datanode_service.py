@@ -74,7 +74,7 @@ async def plane(
         yield made
     finally:
         await made.pools.stop()
-        made.node.threads.shutdown()
+        await made.node.threads.stop()
 
 
 def received_ids(request: Any) -> list[tuple[int, int]]:

@@ -6,13 +6,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from cairnfs.clock import Clock
 from cairnfs.config.nameservices import NamenodeAddress
 from cairnfs.datanode.block_list import BlockList
+from cairnfs.datanode.control_threads import ControlThreads
 from cairnfs.datanode.interface import ReplicaRecoveryInfo, VolumeFailure, VolumeSpace
 from cairnfs.datanode.messages import NodeLoad
 from cairnfs.datanode.service_state import ServiceSettings
@@ -95,7 +95,7 @@ class Node:
     events: EventBus
     user: str
     load: Callable[[], NodeLoad]
-    threads: ThreadPoolExecutor
+    threads: ControlThreads
     service_settings: ServiceSettings = field(default_factory=ServiceSettings)
     report_split_threshold: int = 1_000_000
     namenode_version_min: str = "3.0.0"
@@ -103,7 +103,7 @@ class Node:
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do something that may block for long; what it returns or raises."""
-        return await asyncio.get_running_loop().run_in_executor(self.threads, work)
+        return await self.threads.run(work)
 
     def space(self, pool_id: str) -> tuple[Sequence[StorageReport], Sequence[VolumeFailure]]:
         """Space by storage, and what failed. Blocks."""
