@@ -13,8 +13,6 @@ import zlib
 from collections.abc import Callable
 from typing import Final
 
-import crc32c
-
 from cairnfs.errors import LocalProtocolError
 from cairnfs.types import ChecksumType
 
@@ -35,15 +33,35 @@ def polynomial(type_: ChecksumType) -> int:
         raise LocalProtocolError(f"checksum type {type_!r} has no polynomial") from None
 
 
-def crc32c_of(data: Buffer, value: int = 0) -> int:
-    """CRC32C of ``data``, going on from ``value``."""
-    return crc32c.crc32c(data, value, 0 if len(data) < _KEEP_GIL_BYTES_MAX else -1)
+@functools.cache
+def _crc32c_function() -> Callable[[Buffer, int], int]:
+    # Imported on first use: the package brings argparse and importlib.metadata along (25 ms),
+    # which verbs that move no data need not wait for.
+    import crc32c
+
+    hardware = crc32c.crc32c
+
+    def crc32c_of(data: Buffer, value: int) -> int:
+        return hardware(data, value, 0 if len(data) < _KEEP_GIL_BYTES_MAX else -1)
+
+    return crc32c_of
+
+
+def short_crc_function(type_: ChecksumType) -> Callable[[Buffer], int]:
+    """As :func:`crc_function` for one short piece, without a call of ours around it."""
+    if type_ is ChecksumType.CRC32C:
+        import crc32c
+
+        return crc32c.crc32c
+    if type_ is ChecksumType.CRC32:
+        return zlib.crc32
+    raise LocalProtocolError(f"checksum type {type_!r} computes nothing")
 
 
 def crc_function(type_: ChecksumType) -> Callable[[Buffer, int], int]:
     """The function ``(data, value so far) -> CRC`` of a type; ``NULL`` has none."""
     if type_ is ChecksumType.CRC32C:
-        return crc32c_of
+        return _crc32c_function()
     if type_ is ChecksumType.CRC32:
         return zlib.crc32
     raise LocalProtocolError(f"checksum type {type_!r} computes nothing")
