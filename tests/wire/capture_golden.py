@@ -221,13 +221,14 @@ def record_native(namenode: str, take: Callable[[str], None]) -> None:
         writer.hsync()
         writer.write(data[700:1500])
     take("native_hsync")
-    for step, call in {
+    calls: dict[str, Callable[[hdfs_native.Client], object]] = {
         "native_ls": lambda c: list(c.list_status("/golden")),
         "native_stat": lambda c: c.get_file_info("/golden/native"),
         "native_mkdir": lambda c: c.mkdirs("/golden/dirs"),
         "native_mv": lambda c: c.rename("/golden/native", "/golden/moved"),
         "native_rm": lambda c: c.delete("/golden/moved"),
-    }.items():
+    }
+    for step, call in calls.items():
         print(step, call(client()))
         take(step)
 
