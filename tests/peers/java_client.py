@@ -102,9 +102,20 @@ class JavaClient:
         return conf
 
     def strings(self, texts: tuple[str, ...]) -> Any:
-        array = self._gateway.new_array(self.jvm.java.lang.String, len(texts))
-        for index, text in enumerate(texts):
-            array[index] = text
+        return self._array(self.jvm.java.lang.String, list(texts))
+
+    def paths(self, paths: list[Any]) -> Any:
+        """A Java array of ``Path``."""
+        return self._array(self.jvm.org.apache.hadoop.fs.Path, paths)
+
+    def enums(self, *values: Any) -> Any:
+        """A Java array of ``Options.Rename``."""
+        return self._array(getattr(self.jvm.org.apache.hadoop.fs, "Options$Rename"), list(values))
+
+    def _array(self, kind: Any, values: list[Any]) -> Any:
+        array = self._gateway.new_array(kind, len(values))
+        for index, value in enumerate(values):
+            array[index] = value
         return array
 
     def _log_in(self, user: str | None) -> None:
