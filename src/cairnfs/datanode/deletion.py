@@ -13,7 +13,6 @@ import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from cairnfs.datanode.open_replica import OpenReplica
 from cairnfs.datanode.replica_table import Found, ReplicaTable
@@ -34,7 +33,7 @@ class _Doomed:
     pool_id: str
     block: Block
     stamps: tuple[int, ...]
-    path: Path
+    path: str
     volume: Volume
 
 

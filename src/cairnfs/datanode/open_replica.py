@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from pathlib import Path
 
 from cairnfs.datanode.volume import Volume, disk_errors
 from cairnfs.errors import StorageError
@@ -41,7 +40,7 @@ class OpenReplica:
         pool_id: str,
         life: ReplicaLife,
         volume: Volume,
-        path: Path,
+        path: str,
         checksum: DataChecksum,
         writer_bytes_per_checksum: int,
         sums: bytes = b"",
@@ -278,7 +277,9 @@ class ReplicaWriter:
         with disk_errors("syncing a block", self.replica.path):
             os.fdatasync(self._descriptor)
             if not self._directory_synced:
-                directory = os.open(self.replica.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+                directory = os.open(
+                    os.path.dirname(self.replica.path), os.O_RDONLY | os.O_DIRECTORY
+                )
                 try:
                     os.fsync(directory)
                 finally:
@@ -293,22 +294,22 @@ class ReplicaWriter:
         self.replica.detach(self)
 
 
-def read_exactly(path: Path, offset: int, size: int) -> bytes:
+def read_exactly(path: str, offset: int, size: int) -> bytes:
     """``size`` bytes of a file. Raises ``StorageError`` if it is shorter, ``VolumeFailed``."""
-    with disk_errors("reading a block", path), path.open("rb", buffering=0) as file:
+    with disk_errors("reading a block", path), open(path, "rb", buffering=0) as file:
         data = os.pread(file.fileno(), size, offset)
     if len(data) != size:
         raise StorageError(f"{path}: {len(data)} bytes at offset {offset} instead of {size}")
     return data
 
 
-def hash_file(path: Path, checksum: DataChecksum, length: int) -> bytes:
+def hash_file(path: str, checksum: DataChecksum, length: int) -> bytes:
     """The CRCs of the first ``length`` bytes of a file (fewer if it is shorter)."""
     step = checksum.bytes_per_checksum
     crc = crc_function(checksum.type)
     piece = max(step, _READ_BYTES // step * step)
     sums: list[bytes] = []
-    with disk_errors("reading a block", path), path.open("rb", buffering=0) as file:
+    with disk_errors("reading a block", path), open(path, "rb", buffering=0) as file:
         buffer = memoryview(bytearray(piece))
         offset = 0
         while offset < length:

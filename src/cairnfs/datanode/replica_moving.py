@@ -60,7 +60,7 @@ def move_replica(
         unlink_quietly(copy)
 
 
-def _copy(source: os.PathLike[str], target: os.PathLike[str], length: int) -> None:
+def _copy(source: str, target: str, length: int) -> None:
     read = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
         write = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

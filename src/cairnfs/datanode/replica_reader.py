@@ -141,7 +141,7 @@ def _open_closed(
         raise
 
 
-def _open_file(path: Path) -> int:
+def _open_file(path: str) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -171,13 +171,13 @@ def _repair(table: ReplicaTable, block: ExtendedBlock, found: Found) -> bool:
             return True
         path = table.path_of(block.pool_id, found)
         volume = table.volumes[found.volume]
-        if path.exists():
+        if os.path.exists(path):
             table.listener.corrupt(block.pool_id, found.block, volume.storage_uuid)
             return False
         # A crash between record and rename leaves the file under an older generation.
-        for other in path.parent.glob(f"blk_{found.block_id}_*"):
+        for other in Path(path).parent.glob(f"blk_{found.block_id}_*"):
             if other.stat().st_size == found.length:
-                volume.move(other, path)
+                volume.move(str(other), path)
                 return True
         table.remove_records(block.pool_id, [(found.block_id, found.generation_stamp)])
     table.listener.deleted(block.pool_id, found.block, volume.storage_uuid)

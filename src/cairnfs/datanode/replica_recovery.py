@@ -134,7 +134,7 @@ class ReplicaRecovery:
         return closed
 
 
-def _copy_bytes(replica: OpenReplica, target: os.PathLike[str], length: int) -> bytes:
+def _copy_bytes(replica: OpenReplica, target: str, length: int) -> bytes:
     """Copy the first ``length`` bytes; those of the last short chunk come back."""
     step = replica.checksum.bytes_per_checksum
     source = os.open(replica.path, os.O_RDONLY | os.O_CLOEXEC)

@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 
 from cairnfs.datanode import index_records as records
 from cairnfs.datanode.index import Index
@@ -39,6 +38,21 @@ def life_of(found: Found | None) -> ReplicaLife | None:
         return found.life if found is not None else None
     length = found.length
     return ReplicaLife(found.block_id, found.generation_stamp, found.state, length, length, length)
+
+
+class _Guard:
+    __slots__ = ("_table", "_volume")
+
+    def __init__(self, table: ReplicaTable, volume: Volume) -> None:
+        self._table = table
+        self._volume = volume
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, VolumeFailed):
+            self._table.fail_volume(self._volume, str(error))
 
 
 class ReplicaTable:
@@ -116,7 +130,7 @@ class ReplicaTable:
             )
         return found
 
-    def path_of(self, pool_id: str, record: ReplicaRecord) -> Path:
+    def path_of(self, pool_id: str, record: ReplicaRecord) -> str:
         """Where the file of a record lies."""
         volume = self.volumes[record.volume]
         block_id, stamp = record.block_id, record.generation_stamp
@@ -236,14 +250,9 @@ class ReplicaTable:
 
     # --- failures ----------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def guard(self, volume: Volume) -> Iterator[None]:
+    def guard(self, volume: Volume) -> _Guard:
         """Take ``volume`` out if the block below it fails for its sake."""
-        try:
-            yield
-        except VolumeFailed as error:
-            self.fail_volume(volume, str(error))
-            raise
+        return _Guard(self, volume)
 
     def fail_volume(self, volume: Volume, reason: str) -> None:
         """Take a volume out of its storage; the node goes on with the others."""

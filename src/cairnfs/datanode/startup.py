@@ -22,6 +22,7 @@ replicas that the index does not know. Such replicas are marked unverified.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 
 from cairnfs.datanode import index_records as records
@@ -103,7 +104,7 @@ class Reconciliation:
             and record.generation_stamp == file.generation_stamp
         ):
             target = volume.finalized_path(pool_id, file.block_id, file.generation_stamp)
-            if record.volume == volume.number and not target.exists():
+            if record.volume == volume.number and not os.path.exists(target):
                 volume.move(file.path, target)
                 self.findings.moved += 1
             else:
@@ -173,9 +174,9 @@ class Reconciliation:
             if record.volume != volume.number:
                 continue
             if record.state is not ReplicaState.FINALIZED:
-                file_there = volume.open_path(
-                    pool_id, RBW, record.block_id, record.generation_stamp
-                ).exists()
+                file_there = os.path.exists(
+                    volume.open_path(pool_id, RBW, record.block_id, record.generation_stamp)
+                )
             else:
                 found = files.get(record.block_id)
                 file_there = found is not None

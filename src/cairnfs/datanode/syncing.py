@@ -1,9 +1,10 @@
 """Closed replicas reach the disk within seconds, and only then their records become durable.
 
-One thread. What is closed is handed to the kernel for writing back at once; every interval
-the files closed since are synced (one by one, or with one ``syncfs`` a volume when there are
-many), then their records are settled in the index in one synced commit. A failed sync takes
-the volume out: what the kernel could not write it will not try again.
+One thread. Every interval the files closed since the last are synced, then their records are
+settled in the index in one synced commit. A few small files are synced one by one; otherwise
+one ``syncfs`` a volume does it: one commit of the file system's journal instead of one a file,
+and the kernel's own writers submit the data. A failed sync takes the volume out: what the
+kernel could not write it will not try again.
 """
 
 from __future__ import annotations
@@ -14,11 +15,9 @@ import errno
 import logging
 import os
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from cairnfs.datanode import index_records as records
 from cairnfs.datanode.index_records import ReplicaRecord
@@ -29,12 +28,9 @@ from cairnfs.log import our_fault
 
 logger = logging.getLogger(__name__)
 
-# From so many files on, one syncfs is cheaper than a sync of each: ten small files take ten
-# commits of the file system's journal, a syncfs takes one.
+# From so many files or bytes on, one syncfs is cheaper than a sync of each.
 _SYNCFS_FILES = 8
-# Smaller files are not worth a system call before the sync.
-_WRITE_BACK_BYTES = 1 << 20
-_SYNC_FILE_RANGE_WRITE = 2
+_SYNCFS_BYTES = 256 << 20
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -42,7 +38,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 @dataclass(frozen=True, slots=True)
 class _Closed:
     key: bytes
-    path: Path
+    path: str
     volume: Volume
     length: int
 
@@ -56,7 +52,6 @@ class Syncer:
         self._changed = threading.Condition()
         self._closed: list[_Closed] = []
         self._removed: set[bytes] = set()
-        self._written_back = 0
         self._stopping = False
         self._round = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
@@ -76,24 +71,27 @@ class Syncer:
 
     # --- what happened -----------------------------------------------------------------------
 
-    def closed(self, pool: int, record: ReplicaRecord, path: Path, volume: Volume) -> None:
+    def closed(self, pool: int, record: ReplicaRecord, path: str, volume: Volume) -> None:
         """A replica was finalized: sync it soon."""
         key = records.replica_key(pool, record.block_id, record.generation_stamp)
         with self._changed:
             self._closed.append(_Closed(key, path, volume, record.length))
-            if len(self._closed) == 1 or record.length >= _WRITE_BACK_BYTES:
+            if len(self._closed) == 1:
                 self._changed.notify()
 
     def removed(self, keys: Iterable[bytes]) -> None:
         """Records are gone: let the index forget them durably, soon."""
-        with self._changed:
-            self._removed.update(keys)
-            self._changed.notify()
+        gone = set(keys)
+        if gone:
+            with self._changed:
+                self._removed |= gone
+                self._changed.notify()
 
-    def settle_now(self, pool: int, record: ReplicaRecord, path: Path, volume: Volume) -> None:
+    def settle_now(self, pool: int, record: ReplicaRecord, path: str, volume: Volume) -> None:
         """Make name and record of a file durable whose data was synced already."""
-        with self._table.guard(volume), disk_errors("syncing a directory", path.parent):
-            sync_directory(path.parent)
+        directory = os.path.dirname(path)
+        with self._table.guard(volume), disk_errors("syncing a directory", directory):
+            sync_directory(directory)
         self._table.index.settle(
             [records.replica_key(pool, record.block_id, record.generation_stamp)]
         )
@@ -101,28 +99,15 @@ class Syncer:
     # --- the thread --------------------------------------------------------------------------
 
     def _run(self) -> None:
-        due = time.monotonic() + self._interval_s
         while True:
             with self._changed:
-                while not self._stopping and not self._to_write_back():
-                    idle = not self._closed and not self._removed
-                    if idle:
-                        due = time.monotonic() + self._interval_s
-                    elif time.monotonic() >= due:
-                        break
-                    self._changed.wait(None if idle else max(0.0, due - time.monotonic()))
+                while not (self._closed or self._removed or self._stopping):
+                    self._changed.wait()
+                # Let more come together first.
+                self._changed.wait_for(lambda: self._stopping, self._interval_s)
                 if self._stopping:
                     return
-                fresh = self._to_write_back()
-                self._written_back += len(fresh)
-            for entry in fresh:
-                _write_back(entry)
-            if time.monotonic() >= due:
-                self.sync_all()
-                due = time.monotonic() + self._interval_s
-
-    def _to_write_back(self) -> list[_Closed]:
-        return self._closed[self._written_back :]
+            self.sync_all()
 
     def sync_all(self) -> None:
         """Sync and settle all that was closed or removed before this call."""
@@ -130,7 +115,6 @@ class Syncer:
             with self._changed:
                 closed, self._closed = self._closed, []
                 removed, self._removed = self._removed, set()
-                self._written_back = 0
             by_volume: dict[int, list[_Closed]] = defaultdict(list)
             for entry in closed:
                 by_volume[entry.volume.number].append(entry)
@@ -154,24 +138,10 @@ class Syncer:
                     self._removed |= keys
 
 
-def _write_back(entry: _Closed) -> None:
-    """Let the kernel begin to write a file now, without waiting for it."""
-    if entry.length < _WRITE_BACK_BYTES:
-        return
-    # A hint: a file that was moved or deleted meanwhile, or a kernel that refuses, is no matter.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            _libc.sync_file_range(
-                descriptor, ctypes.c_int64(0), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE
-            )
-        finally:
-            os.close(descriptor)
-
-
 def _sync_files(volume: Volume, entries: list[_Closed]) -> None:
     with disk_errors("syncing block files", volume.path):
-        if len(entries) >= _SYNCFS_FILES:
+        size = sum(entry.length for entry in entries)
+        if len(entries) >= _SYNCFS_FILES or size >= _SYNCFS_BYTES:
             descriptor = os.open(volume.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 if _libc.syncfs(descriptor) != 0:
@@ -184,12 +154,12 @@ def _sync_files(volume: Volume, entries: list[_Closed]) -> None:
             # Appended to or deleted since: then its record is another one now.
             with contextlib.suppress(FileNotFoundError):
                 _sync_file(entry.path)
-        for directory in {entry.path.parent for entry in entries}:
+        for directory in {os.path.dirname(entry.path) for entry in entries}:
             with contextlib.suppress(FileNotFoundError):
                 sync_directory(directory)
 
 
-def _sync_file(path: Path) -> None:
+def _sync_file(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fdatasync(descriptor)
