@@ -205,9 +205,9 @@ class FakeNamenode:
     def address(self) -> NamenodeAddress:
         return NamenodeAddress("", "", "127.0.0.1", self.port)
 
-    async def next(self, method: str) -> Any:
+    async def next(self, method: str, timeout_s: float = 20) -> Any:
         """The next request of that method; others before it are passed over."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(timeout_s):
             while True:
                 name, request = await self.arrived.get()
                 if name == method:
