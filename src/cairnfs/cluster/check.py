@@ -18,7 +18,7 @@ def write_and_read_back(url: str, datanodes: int, timeout_s: float) -> None:
     Raises ``StartupError`` if that does not work within ``timeout_s``."""
     deadline = time.monotonic() + timeout_s
     with cairnfs.connect(url) as fs:
-        while (live := len(fs.datanodes("live"))) < datanodes:
+        while (live := len(fs.datanodes("LIVE"))) < datanodes:
             if time.monotonic() > deadline:
                 raise StartupError(
                     f"only {live} of {datanodes} DataNodes registered within {timeout_s:.0f} s; "

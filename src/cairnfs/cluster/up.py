@@ -176,13 +176,11 @@ class _Cluster:
 
         namenode = _Child("namenode", run_namenode)
         self._spawn(namenode)
-        if self._rpc_port:
-            self._start_datanodes(configuration)
+        # It is ready in some ten milliseconds; DataNodes that came first would back off.
         ports = self._await_ready(namenode)
-        if not self._rpc_port:
-            self._rpc_port = ports["rpc_port"]
-            self._name_port(configuration, self._rpc_port)
-            self._start_datanodes(configuration)
+        self._rpc_port = ports["rpc_port"]
+        self._name_port(configuration, self._rpc_port)
+        self._start_datanodes(configuration)
         return ports
 
     def _start_datanodes(self, configuration: Configuration) -> None:
