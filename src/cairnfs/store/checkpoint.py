@@ -75,8 +75,8 @@ class Checkpoints:
                 self._disk.close(descriptor)
             sequence = _sequence_of(beside)
             manifest = Manifest(sequence, size_bytes, checksum)
+            # Makes the names of both files durable.
             write_file(self._disk, beside / MANIFEST, msgspec.json.encode(asdict(manifest)))
-            self._disk.sync_directory(beside)
         except OSError as error:
             self.clear_unfinished()
             raise storage_error(error, beside, "cannot be written") from error
