@@ -103,7 +103,8 @@ def own_cluster(
 @pytest.fixture
 def folder(request: pytest.FixtureRequest, cluster: ProcessCluster, java: JavaClient) -> str:
     """A new directory on ``cluster`` for one test, named after it."""
-    name = "/" + "".join(c if c.isalnum() else "-" for c in request.node.name)
+    name = f"{request.path.stem}-{request.node.name}".removeprefix("test_peers_")
+    name = "/" + "".join(c if c.isalnum() else "-" for c in name)
     assert java.fs(cluster.url, "-mkdir", "-p", name).code == 0
     return name
 

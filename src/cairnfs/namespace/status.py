@@ -1,9 +1,9 @@
-"""What ``stat`` tells: getFileInfo, isFileClosed, getPreferredBlockSize
+"""What ``stat`` tells: getFileInfo, isFileClosed, getPreferredBlockSize, checkAccess
 (ClientNamenodeProtocol.proto)."""
 
 from __future__ import annotations
 
-from cairnfs.errors import PermissionDenied
+from cairnfs.errors import NotFound, PermissionDenied
 from cairnfs.namespace.context import Namespace
 from cairnfs.namespace.paths import is_reserved_path
 from cairnfs.namespace.records import DIRECTORY, Inode, InodeRow, unpack_row
@@ -11,6 +11,7 @@ from cairnfs.namespace.resolve import Intent, as_file, resolve
 from cairnfs.store.interface import Reader
 from cairnfs.types import Caller, FileStatus, FileType
 
+_TYPES = {int(file_type): file_type for file_type in FileType}
 # What is shown for /.reserved itself; it belongs to nobody and is no inode.
 RESERVED_INODE = Inode(0, DIRECTORY, 0, 0o1770, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -47,7 +48,7 @@ def file_status(
 ) -> FileStatus:
     """Dress an inode for an answer."""
     return FileStatus(
-        file_type=FileType(inode.type),
+        file_type=_TYPES[inode.type],
         name=name,
         length=inode.length,
         mode=inode.mode,
@@ -73,3 +74,12 @@ def get_preferred_block_size(ns: Namespace, tx: Reader, caller: Caller, path: st
     """The block size the file was created with. Raises ``NotFound``, ``PermissionDenied``."""
     walk, _ = resolve(ns, tx, caller, path, Intent.READ)
     return as_file(walk, walk.path).block_size
+
+
+def check_access(ns: Namespace, tx: Reader, caller: Caller, path: str, access: int) -> None:
+    """The caller may use what is at ``path`` as the bits of ``access`` say (READ 4, WRITE 2,
+    EXECUTE 1). Raises ``NotFound``, ``PermissionDenied``."""
+    walk, checker = resolve(ns, tx, caller, path, Intent.READ)
+    if not walk.exists:
+        raise NotFound(f"File/Directory does not exist: {walk.path}")
+    checker.target(walk, access)

@@ -21,6 +21,17 @@ def is_file_closed(
     return pb.IsFileClosedResponseProto(result=closed)
 
 
+@TABLE.read("checkAccess", pb.CheckAccessRequestProto)
+def check_access(
+    system: Namesystem, request: pb.CheckAccessRequestProto, caller: Caller
+) -> pb.CheckAccessResponseProto:
+    # The bits of FsActionProto are those of a mode.
+    status.check_access(
+        system.namespace, system.views.namespace, caller, request.path, int(request.mode)
+    )
+    return pb.CheckAccessResponseProto()
+
+
 @TABLE.read("getPreferredBlockSize", pb.GetPreferredBlockSizeRequestProto)
 def get_preferred_block_size(
     system: Namesystem, request: pb.GetPreferredBlockSizeRequestProto, caller: Caller
