@@ -189,7 +189,12 @@ class DataNode:
             self.shut_down,
         )
         closing.push_async_callback(obedience.stop)
-        node.load = lambda: NodeLoad(obedience.sending, transfers.xceiver_count)
+        # The one more is the thread that accepts, which Hadoop counted until 3.3. Without it the
+        # mean load of an idle cluster is 0, and to Hadoop's placement a node with a single
+        # transfer is "too busy" then (seen with three nodes: blocks placed on two of them).
+        node.load = lambda: NodeLoad(
+            obedience.sending, transfers.xceiver_count + recoveries.under_way + 1
+        )
         pools = self.pools = reporter.pools = BlockPools(node, obedience, self._refused)
         closing.push_async_callback(pools.stop)
         closing.callback(self.events.listen(self._on_event))
