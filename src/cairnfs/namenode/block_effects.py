@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from cairnfs.blocks.nodes import StorageDescriptor
 from cairnfs.blocks.targets import TargetRequest
 from cairnfs.errors import FileSystemError
-from cairnfs.namenode.dispatch import KeptError, Turn
+from cairnfs.namenode.dispatch import KeptError, NotYetError, Turn
+from cairnfs.namenode.held import DATANODE
 from cairnfs.namespace.catalog import Catalog, complete_block
 from cairnfs.namespace.records import BlockRecord
 from cairnfs.namespace.recovery import BlockRecovery, LeaseRelease, Outcome, Refused
@@ -20,11 +21,18 @@ if TYPE_CHECKING:
     from cairnfs.namenode.namesystem import Namesystem
 
 
+# After so many heartbeats a DataNode that has not come back to a restarted NameNode is not
+# waited for any more.
+RETURN_HEARTBEATS = 5
+
+
 class BlockEffects:
     """Joins namespace and block layer; each method is called inside a turn."""
 
     def __init__(self, system: Namesystem) -> None:
         self._system = system
+        self._started_ms = system.clock.steady_ms()
+        self._return_ms = RETURN_HEARTBEATS * system.block_settings.heartbeat_interval_ms
 
     # --- files lose blocks -----------------------------------------------------------------
 
@@ -50,19 +58,27 @@ class BlockEffects:
         favoured: Iterable[str],
         local: bool,
     ) -> list[StorageDescriptor]:
-        """Where a new block goes. Raises ``FileSystemError`` if too few nodes can take it."""
-        return self._system.blocks.choose_targets(
-            TargetRequest(
-                path=path,
-                replicas=facts.replication,
-                block_size=facts.block_size,
-                client_host=facts.client_machine,
-                storage_policy=facts.storage_policy,
-                excluded=frozenset(excluded),
-                favoured=tuple(favoured),
-                local=local,
-            )
-        ).targets
+        """Where a new block goes. Raises ``FileSystemError`` if too few nodes can take it;
+        just after a start ``NotYetError``, while DataNodes that were here before return."""
+        request = TargetRequest(
+            path=path,
+            replicas=facts.replication,
+            block_size=facts.block_size,
+            client_host=facts.client_machine,
+            storage_policy=facts.storage_policy,
+            excluded=frozenset(excluded),
+            favoured=tuple(favoured),
+            local=local,
+        )
+        try:
+            return self._system.blocks.choose_targets(request).targets
+        except FileSystemError as error:
+            totals = self._system.blocks.registry.totals
+            if totals.live > totals.live_registered:
+                deadline_ms = self._started_ms + self._return_ms
+                if self._system.clock.steady_ms() < deadline_ms:
+                    raise NotYetError(DATANODE, deadline_ms, error) from None
+            raise
 
     def begin_block(
         self,

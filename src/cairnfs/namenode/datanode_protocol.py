@@ -68,6 +68,7 @@ def register_datanode(
     # The address that the connection came from is the one that is known to work.
     node = dataclasses.replace(node, ip_addr=caller.address)
     system.blocks.register(system.block_turn(turn), node, registration.softwareVersion)
+    system.upkeep.spread_notices()
     registration.datanodeID.ipAddr = caller.address
     return pb.RegisterDatanodeResponseProto(registration=registration)
 

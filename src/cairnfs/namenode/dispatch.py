@@ -41,6 +41,17 @@ class KeptError(Exception):
         self.error = error
 
 
+class NotYetError(Exception):
+    """The operation may succeed in a moment: try it again when ``held`` says that what it
+    waits for (``key``) has come, and answer ``error`` at ``deadline_ms`` (steady time)."""
+
+    def __init__(self, key: int, deadline_ms: int, error: CairnError) -> None:
+        super().__init__(str(error))
+        self.key = key
+        self.deadline_ms = deadline_ms
+        self.error = error
+
+
 @dataclass(slots=True)
 class Turn:
     """One change: the batches it writes to, and its times (wall and steady)."""
@@ -196,12 +207,23 @@ def _change_handler(
 
         def settle(answer: bytes | CairnError | None, error: BaseException | None) -> None:
             failure = error if error is not None else answer
-            if isinstance(failure, BaseException):
+            if isinstance(failure, NotYetError):
+                wait(failure)
+            elif isinstance(failure, BaseException):
                 system.refused(name, caller, failure)
                 call.fail(failure)
             else:
                 assert isinstance(answer, bytes)
                 call.reply(answer)
+
+        def wait(not_yet: NotYetError) -> None:
+            def attempt(timed_out: bool) -> None:
+                if timed_out:
+                    call.fail(not_yet.error)
+                else:
+                    system.writer.submit(operation, settle, volatile=volatile)
+
+            system.held.wait(not_yet.key, not_yet.deadline_ms, attempt)
 
         system.writer.submit(operation, settle, volatile=volatile)
         return LATER
@@ -209,4 +231,4 @@ def _change_handler(
     return handle
 
 
-__all__ = ["KeptError", "MethodTable", "Turn", "named_caller", "to_bytes"]
+__all__ = ["KeptError", "MethodTable", "NotYetError", "Turn", "named_caller", "to_bytes"]

@@ -13,12 +13,14 @@ from cairnfs.clock import Clock
 
 # Called with True when the time is up, False when the block has its replicas.
 Attempt = Callable[[bool], None]
+# The key of those who wait for a DataNode to register; block ids are never 0.
+DATANODE = 0
 # Calls held at once; more are answered "not yet" at once.
 HELD_MAX = 10_000
 
 
 class HeldCalls:
-    """Who waits for which block. On the event loop only."""
+    """Who waits for which block, or for a DataNode. On the event loop only."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -28,21 +30,21 @@ class HeldCalls:
     def __len__(self) -> int:
         return self._count
 
-    def wait(self, block_id: int, deadline_ms: int, attempt: Attempt) -> None:
-        """Call ``attempt`` once: when the block has its replicas, or at the deadline
-        (steady time)."""
+    def wait(self, key: int, deadline_ms: int, attempt: Attempt) -> None:
+        """Call ``attempt`` once: when what ``key`` names is there (a block id: its minimum of
+        replicas; :data:`DATANODE`), or at the deadline (steady time)."""
         left_ms = deadline_ms - self._clock.steady_ms()
         loop = asyncio.get_running_loop()
         if left_ms <= 0 or self._count >= HELD_MAX:
             loop.call_soon(attempt, True)
             return
-        timer = loop.call_later(left_ms / 1000, self._expire, block_id, attempt)
-        self._waiting.setdefault(block_id, []).append((attempt, timer))
+        timer = loop.call_later(left_ms / 1000, self._expire, key, attempt)
+        self._waiting.setdefault(key, []).append((attempt, timer))
         self._count += 1
 
-    def block_ready(self, block_id: int) -> None:
-        """The block has its minimum of replicas."""
-        waiting = self._waiting.pop(block_id, None)
+    def ready(self, key: int) -> None:
+        """The block has its minimum of replicas; or a DataNode has registered."""
+        waiting = self._waiting.pop(key, None)
         if waiting is None:
             return
         self._count -= len(waiting)
@@ -59,12 +61,12 @@ class HeldCalls:
                 timer.cancel()
                 attempt(True)
 
-    def _expire(self, block_id: int, attempt: Attempt) -> None:
-        entries = self._waiting.get(block_id, [])
+    def _expire(self, key: int, attempt: Attempt) -> None:
+        entries = self._waiting.get(key, [])
         left = [entry for entry in entries if entry[0] is not attempt]
         self._count -= len(entries) - len(left)
         if left:
-            self._waiting[block_id] = left
+            self._waiting[key] = left
         else:
-            self._waiting.pop(block_id, None)
+            self._waiting.pop(key, None)
         attempt(True)

@@ -12,6 +12,7 @@ from cairnfs.blocks.report import ReportedReplicas
 from cairnfs.blocks.turn import Turn
 from cairnfs.config import namenode_keys
 from cairnfs.errors import AlreadyBeingCreated, StorageError
+from cairnfs.namenode.held import DATANODE
 from cairnfs.namenode.settings import read_host_sets
 from cairnfs.namenode.writer import Operation
 from cairnfs.namespace import recovery, removal, retry_cache
@@ -75,6 +76,8 @@ class Upkeep:
                 self._recover_again(notice.block_id)
             else:
                 logger.info("%s", notice)
+                if isinstance(notice, notices.DatanodeRegistered):
+                    system.held.ready(DATANODE)
             name = "block." + type(notice).__name__
             system.events.emit(name, notice=notice)
 
@@ -87,7 +90,7 @@ class Upkeep:
         def settle(result: None, error: BaseException | None) -> None:
             if error is not None:
                 logger.warning("block %d was not completed: %s", block_id, error)
-            system.held.block_ready(block_id)
+            system.held.ready(block_id)
 
         # Volatile: whoever waits for the block submits the change that is answered.
         system.writer.submit(operation, settle, volatile=True)
