@@ -155,7 +155,7 @@ class InvalidToken(FileSystemError):
 class StartAfterNotFound(FileSystemError):
     """The entry that a listing should go on behind is gone."""
 
-    java_class = "org.apache.hadoop.hdfs.protocol.DirectoryListingStartAfterNotFoundException"
+    java_class = "org.apache.hadoop.fs.DirectoryListingStartAfterNotFoundException"
 
 
 class NameTooLong(FileSystemError):

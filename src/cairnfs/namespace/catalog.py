@@ -41,7 +41,7 @@ class Catalog:
     def scan(self, after: int, /) -> Iterator[BlockFacts]:
         """All blocks with an id above ``after``, ascending."""
         get = self._tx.get
-        for _, owner in self._tx.scan(block_id_key(after + 1), table_range(b"K")[1]):
+        for _, owner in self._tx.scan(block_id_key(max(0, after + 1)), table_range(b"K")[1]):
             value = get(b"B" + owner)
             assert value is not None, "a block is where its index says"
             yield unpack_block(value).facts

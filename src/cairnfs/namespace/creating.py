@@ -96,6 +96,7 @@ def create(
     Raises ``AlreadyExists``, ``AlreadyBeingCreated``, ``RecoveryInProgress``, ``NotFound``,
     ``NotADirectory``, ``PermissionDenied``, ``InvalidPath``, ``FileSystemError`` (block
     size or replication out of bounds)."""
+    overwrite = CreateFlag.OVERWRITE in flag
     check_path_length(path, "create")
     _check_path(path)
     check_holder(holder)
@@ -105,7 +106,7 @@ def create(
     if existing is not None:
         if existing.is_directory:
             raise AlreadyExists(f"{walk.path} already exists as a directory")
-        if flag & CreateFlag.OVERWRITE:
+        if overwrite:
             checker.target(walk, WRITE)
     else:
         if not create_parent:
@@ -117,7 +118,7 @@ def create(
     removed: list[Block] = []
     counters = None
     if existing is not None:
-        if not flag & CreateFlag.OVERWRITE:
+        if not overwrite:
             return _refuse_existing(
                 ns, tx, replicas, walk, existing, holder, caller.address, now_ms
             )

@@ -6,7 +6,7 @@ import msgspec
 
 from cairnfs.errors import FileSystemError, LeaseExpired, NotFound
 from cairnfs.namespace.context import Namespace, ReplicaView
-from cairnfs.namespace.leases import delete_open, get_open, put_open
+from cairnfs.namespace.leases import delete_open, describe_lease, get_open, put_open
 from cairnfs.namespace.locations import get_block
 from cairnfs.namespace.records import (
     FLAG_UNDER_CONSTRUCTION,
@@ -66,23 +66,23 @@ def check_lease(
     Raises ``NotFound`` (no such file any more) or ``LeaseExpired`` (closed, or another's)."""
     found = locate(ns, tx, caller, path, file_id)
     if found is None:
-        raise NotFound(f"File does not exist: {_of_lease(ns, path, file_id, holder)}")
+        raise NotFound(f"File does not exist: {_of_lease(tx, path, file_id, holder)}")
     key, inode = found
     if not inode.is_file:
-        raise LeaseExpired(f"INode is not a regular file: {_of_lease(ns, path, file_id, holder)}")
+        raise LeaseExpired(f"INode is not a regular file: {_of_lease(tx, path, file_id, holder)}")
     record = get_open(tx, inode.id) if inode.under_construction else None
     if record is None:
-        raise LeaseExpired(f"File is not open for writing: {_of_lease(ns, path, file_id, holder)}")
+        raise LeaseExpired(f"File is not open for writing: {_of_lease(tx, path, file_id, holder)}")
     if record.holder != holder:
         raise LeaseExpired(
             f"Client (={holder}) is not the lease owner (={record.holder}:"
-            f" {_of_lease(ns, path, file_id, holder)}"
+            f" {_of_lease(tx, path, file_id, holder)}"
         )
     return OpenHandle(key, inode, record, path)
 
 
-def _of_lease(ns: Namespace, path: str, file_id: int, holder: str) -> str:
-    return f"{path} (inode {file_id}) {ns.leases.describe(holder)}"
+def _of_lease(tx: Reader, path: str, file_id: int, holder: str) -> str:
+    return f"{path} (inode {file_id}) {describe_lease(tx, holder)}"
 
 
 def find_block(tx: Reader, block_id: int) -> tuple[int, int, BlockRecord] | None:

@@ -9,6 +9,7 @@ is asked only when a lease has run out, which a scan of the open files answers a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from cairnfs.errors import InvalidRequest
 from cairnfs.namespace.records import OpenFile, pack_open, unpack_open
@@ -17,6 +18,8 @@ from cairnfs.store.interface import Reader, Writer
 
 # Java's client names have 40 to 60 bytes; more is hostile.
 HOLDER_BYTES_MAX = 480
+# Open files that are looked at to describe a lease in an error: below a millisecond.
+_DESCRIBED_MAX = 1000
 # The lease holder in whose name the NameNode itself closes files.
 INTERNAL_HOLDER = "HDFS_NameNode"
 
@@ -71,12 +74,6 @@ class LeaseTable:
         recovery came to nothing run out again although others join them."""
         return f"{INTERNAL_HOLDER}-{now_ms // max(1, self._recovery_ms)}"
 
-    def describe(self, holder: str) -> str:
-        """How Hadoop's lease errors end."""
-        if holder in self._renewed_ms:
-            return f"[Lease.  Holder: {holder}]"
-        return f"Holder {holder} does not have any open files."
-
     def __len__(self) -> int:
         return len(self._renewed_ms)
 
@@ -108,3 +105,10 @@ def open_files(tx: Reader, after: int = 0) -> Iterator[tuple[int, OpenFile]]:
     """All open files with an inode id above ``after``, ascending."""
     for key, value in tx.scan(open_key(after + 1), table_range(b"O")[1]):
         yield int.from_bytes(key[1:], "big"), unpack_open(value)
+
+
+def describe_lease(tx: Reader, holder: str) -> str:
+    """How Hadoop's lease errors end."""
+    if any(record.holder == holder for _, record in islice(open_files(tx), _DESCRIBED_MAX)):
+        return f"[Lease.  Holder: {holder}]"
+    return f"Holder {holder} does not have any open files."

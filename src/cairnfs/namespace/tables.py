@@ -64,7 +64,8 @@ def block_range(inode_id: int, first: int = 0) -> tuple[bytes, bytes]:
 
 
 def block_id_key(block_id: int) -> bytes:
-    return b"K" + block_id.to_bytes(8, "big")
+    # Two's complement: DataNodes may name ids of Hadoop's striped block groups, below 0.
+    return b"K" + (block_id & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "big")
 
 
 def pack_owner(inode_id: int, index: int) -> bytes:
