@@ -15,7 +15,7 @@ from cairnfs.client.reader import FileReader
 from cairnfs.client.retry import Backoff
 from cairnfs.client.writer import FileWriter
 from cairnfs.errors import InvalidRequest, RecoveryInProgress
-from cairnfs.types import FileStatus, LocatedBlock
+from cairnfs.types import ExtendedBlock, FileStatus, LocatedBlock
 from cairnfs.wire.checksum import DataChecksum
 
 if TYPE_CHECKING:
@@ -112,7 +112,10 @@ class Files:
         while True:
             try:
                 last, status = await self._namenode.append(path, flag)
-                return self._writer(path, status, checksum, last)
+                if new_block:
+                    previous = None if last is None else last.block
+                    return self._writer(path, status, checksum, previous=previous)
+                return self._writer(path, status, checksum, last=last)
             except RecoveryInProgress:
                 # Its writer went away a moment ago; the NameNode is just closing the file.
                 if self.context.clock.steady_ms() > deadline_ms:
@@ -130,7 +133,9 @@ class Files:
         path: str,
         status: FileStatus,
         checksum: DataChecksum,
+        *,
         last: LocatedBlock | None = None,
+        previous: ExtendedBlock | None = None,
     ) -> FileWriter:
         target = WriteTarget(path, status.inode_id, status.replication, status.block_size, checksum)
         writer = FileWriter(
@@ -138,6 +143,7 @@ class Files:
             target,
             packet_bytes=self.context.settings.packet_size or PACKET_BYTES,
             last=last,
+            previous=previous,
             length=status.length,
             on_closed=self._leases.remove,
         )

@@ -27,10 +27,11 @@ LENGTH_AS_IT_IS = -1
 
 
 class FileWriter:
-    """Writes one file from its start, or from the end of what is there (``last``: its last
-    block, not full). Bytes given to :meth:`write` are safe when :meth:`hflush`,
-    :meth:`hsync` or :meth:`close` return. Not for several tasks at once without order:
-    calls wait for each other."""
+    """Writes one file from its start, or from the end of what is there: on in its ``last``
+    block, or in a new one after ``previous``.
+
+    Bytes given to :meth:`write` are safe when :meth:`hflush`, :meth:`hsync` or :meth:`close`
+    return. Not for several tasks at once without order: calls wait for each other."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class FileWriter:
         *,
         packet_bytes: int,
         last: LocatedBlock | None = None,
+        previous: ExtendedBlock | None = None,
         length: int = 0,
         on_closed: Callable[[FileWriter], None] = lambda writer: None,
     ) -> None:
@@ -52,7 +54,7 @@ class FileWriter:
         self._on_closed = on_closed
         self._lock = asyncio.Lock()
         self._block: BlockWriter | None = None
-        self._previous: ExtendedBlock | None = None
+        self._previous = previous
         self._seqno = 0
         self._error: CairnError | None = None
         self._moves = 0
