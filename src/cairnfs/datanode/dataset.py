@@ -128,6 +128,14 @@ class Dataset:
         self._storages.close()
         os.close(self._meta_lock)
 
+    def abandon(self) -> None:
+        """Let go without flushing anything, as the death of the process would."""
+        self._deletion.end()
+        self._syncer.end()
+        self.table.index.abandon()
+        self._storages.close()
+        os.close(self._meta_lock)
+
     # --- block pools -------------------------------------------------------------------------
 
     def add_block_pool(self, pool_id: str, cluster_id: str) -> None:
@@ -267,7 +275,7 @@ class Dataset:
                 continue
             seen.add(block_id)
             life = replica.life
-            state = life.original_state or life.state
+            state = life.state if life.original_state is None else life.original_state
             if state is not ReplicaState.TEMPORARY:
                 yield replica.volume.storage_uuid, Replica(life.block, state)
         uuids = {

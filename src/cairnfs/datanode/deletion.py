@@ -51,13 +51,17 @@ class DeletionQueue:
     def start(self) -> None:
         self._thread.start()
 
-    def close(self) -> None:
-        """End the thread; what is still queued goes on after the next start."""
+    def end(self) -> None:
+        """End the thread."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
         if self._thread.ident is not None:
             self._thread.join()
+
+    def close(self) -> None:
+        """End the thread; what is still queued goes on after the next start."""
+        self.end()
         self._table.index.set_flag(PENDING_FLAG, bool(self._pending))
 
     def pending(self) -> frozenset[tuple[str, int]]:

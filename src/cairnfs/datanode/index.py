@@ -24,7 +24,6 @@ guards the counters.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
@@ -36,6 +35,7 @@ import lmdb
 
 from cairnfs.datanode import index_records as records
 from cairnfs.datanode.index_records import ReplicaRecord
+from cairnfs.datanode.volume import write_synced
 from cairnfs.errors import DiskFull, StorageError, StoreDamaged
 from cairnfs.wire.checksum import CRC_BYTES
 
@@ -105,7 +105,7 @@ class Index:
         same_boot = boot_file.exists() and boot_file.read_text(encoding="ascii") == boot_id
         if not same_boot:
             shutil.rmtree(directory / "fresh", ignore_errors=True)
-            _write_synced(boot_file, boot_id)
+            write_synced(boot_file, boot_id)
         existed = (directory / "base" / "data.mdb").exists()
         try:
             base = _open_environment(directory / "base", bytes_max, synced=True)
@@ -398,20 +398,6 @@ def _move_aside(path: Path) -> None:
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
     path.rename(aside)
-
-
-def _write_synced(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".new")
-    with temporary.open("w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _between(txn: Any, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:

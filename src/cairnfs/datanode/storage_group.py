@@ -17,7 +17,13 @@ from pathlib import Path
 
 from cairnfs.datanode.interface import VolumeFailure
 from cairnfs.datanode.settings import DatasetSettings, StorageSpec
-from cairnfs.datanode.volume import LAYOUT_VERSION, Volume, VolumeIdentity, disk_errors
+from cairnfs.datanode.volume import (
+    LAYOUT_VERSION,
+    Volume,
+    VolumeIdentity,
+    disk_errors,
+    make_directories,
+)
 from cairnfs.errors import DiskFull, StartupError, StorageError, StoreLocked
 from cairnfs.types import DatanodeStorage, StorageType
 
@@ -121,7 +127,7 @@ def lock_directory(directory: Path) -> int:
 
     Raises ``StoreLocked``, ``StorageError``."""
     with disk_errors("opening the directory", directory):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directories(directory)
         descriptor = os.open(directory / "in_use.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

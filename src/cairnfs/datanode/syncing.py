@@ -60,13 +60,17 @@ class Syncer:
     def start(self) -> None:
         self._thread.start()
 
-    def close(self) -> None:
-        """Sync all that is left and end the thread."""
+    def end(self) -> None:
+        """End the thread; what waits stays unsynced."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
         if self._thread.ident is not None:
             self._thread.join()
+
+    def close(self) -> None:
+        """End the thread and sync all that is left."""
+        self.end()
         self.sync_all()
 
     # --- what happened -----------------------------------------------------------------------

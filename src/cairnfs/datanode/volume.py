@@ -160,14 +160,7 @@ class Volume:
         """Durably. Raises ``DiskFull``, ``VolumeFailed``, ``StorageError``."""
         file = self.path / _VERSION_FILE
         with disk_errors("writing the identity", file):
-            temporary = file.with_suffix(".new")
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(identity.text())
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(file)
-            sync_directory(self.path)
+            write_synced(file, identity.text())
         self.identity = identity
 
     def bind(self, cluster_id: str) -> None:
@@ -208,7 +201,7 @@ class Volume:
         root = self.pool_directory(pool_id)
         with disk_errors("making a block pool", root):
             for name in (FINALIZED, RBW, TMP):
-                (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_directories(root / name)
             for directory in (root, root.parent, self.path):
                 sync_directory(directory)
 
@@ -237,7 +230,7 @@ class Volume:
         parent = os.path.dirname(path)
         if parent not in self._made:
             with disk_errors("making a directory", parent):
-                Path(parent).mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_directories(Path(parent))
             self._made.add(parent)
 
     def move(self, source: str, target: str) -> None:
@@ -277,6 +270,16 @@ class Volume:
             return sorted(e.name for e in os.scandir(root) if e.is_dir(follow_symlinks=False))
 
 
+def make_directories(path: Path) -> None:
+    """Make a directory and those above it, all for this user only. Raises ``OSError``."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for directory in reversed(missing):
+        directory.mkdir(mode=0o700, exist_ok=True)
+
+
 def sync_directory(path: Path | str) -> None:
     """Make the names in a directory durable. Raises ``OSError``."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -284,6 +287,18 @@ def sync_directory(path: Path | str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_synced(path: Path, text: str) -> None:
+    """Replace a small file, durably: it has the old or the new text. Raises ``OSError``."""
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    sync_directory(path.parent)
 
 
 def unlink_quietly(path: str) -> None:
