@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass
 
-from cairnfs.blocks.background import Background, EvaluateBlocks, EvaluateStorage, RemoveStorage
+from cairnfs.blocks.background import Background, EvaluateStorage, RemoveStorage
 from cairnfs.blocks.commands import (
     BalancerBandwidth,
     DatanodeCommand,
@@ -77,6 +77,7 @@ class Attendance:
         )
         if displaced is not None:
             self._lose(turn, displaced)
+            displaced.buried = True
             for storage in displaced.storages.values():
                 storage.failed = True
                 self._remove_storage(storage)
@@ -192,12 +193,10 @@ class Attendance:
                 node.uuid, storage.uuid, len(report.replicas), report.differing, report.removed
             )
         )
-        if node.walked_dead:
+        if node.recount:
             self._background.add(EvaluateStorage(self._redundancy, storage))
             if all(one.reported or one.failed for one in node.storages.values()):
-                node.walked_dead = False
-        if self._redundancy.postponed:
-            self._background.add(EvaluateBlocks(self._redundancy, self._redundancy.postponed))
+                node.recount = False
 
     # --- going ---------------------------------------------------------------------------------
 
@@ -218,6 +217,7 @@ class Attendance:
         self._registry.retire(node)
         self._notices.append(DatanodeDead(node.uuid, node.id.xfer_addr))
         self._leases.pop(node.uuid, None)
+        node.recount = True
         node.transfers.clear()
         node.recoveries.clear()
         self._removals.drop_node(node)
@@ -232,10 +232,9 @@ class Attendance:
         if node is None or node.alive:
             return
         heapq.heappush(self._forgotten, (now_ms + self._settings.dead_forget_ms, uuid))
-        if not node.walked_dead:
-            node.walked_dead = True
-            for storage in node.storages.values():
-                self._background.add(EvaluateStorage(self._redundancy, storage))
+        node.buried = True
+        for storage in node.storages.values():
+            self._background.add(EvaluateStorage(self._redundancy, storage))
 
     def _forget(self, uuid: str, now_ms: int) -> None:
         """A node has been dead for so long that its replicas need not be remembered."""

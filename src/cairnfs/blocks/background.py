@@ -114,21 +114,6 @@ class RemoveBlocks:
         self._corrupt.drop_block(block_id)
 
 
-class EvaluateBlocks:
-    """Count given blocks anew."""
-
-    def __init__(self, redundancy: Redundancy, block_ids: Iterable[int]) -> None:
-        self._redundancy = redundancy
-        self._ids = deque(block_ids)
-
-    def step(self, turn: Turn, blocks_max: int) -> int | None:
-        if not self._ids:
-            return None
-        count = min(blocks_max, len(self._ids))
-        self._redundancy.evaluate_all(turn, [self._ids.popleft() for _ in range(count)])
-        return count
-
-
 class EvaluateNamespace:
     """Count every block that there is: finds what is short, surplus or missing after a
     start, since the queues do not survive one."""

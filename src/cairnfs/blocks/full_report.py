@@ -58,15 +58,16 @@ class FullReport:
         self._next_id = 0
         self._next_row = 0
         self._slow: deque[tuple[int, int]] = deque()
+        self._complete = False
 
     @property
     def void(self) -> bool:
-        """Whether the node registered anew, or died, since the report came."""
-        return self.storage.touched is not self._touched
+        """Whether the node registered anew, or died, before all was taken in."""
+        return not self._complete and self.storage.touched is not self._touched
 
     def step(self, turn: Turn) -> bool:
         """Take in one slice; True when nothing is left."""
-        if self.void:
+        if self._complete or self.void:
             return True
         if not self._slow and self._next_id < _END:
             self._compare(turn)
@@ -76,6 +77,7 @@ class FullReport:
                 self._look(turn, block_id, row)
         if self._slow or self._next_id < _END:
             return False
+        self._complete = True
         self.storage.touched = None
         self._finished(self, turn.now_ms)
         return True

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from cairnfs.blocks import tables
 from cairnfs.blocks.intake import Intake
-from cairnfs.blocks.nodes import StorageDescriptor
+from cairnfs.blocks.nodes import DoomKind, StorageDescriptor
 from cairnfs.blocks.parts import Parts
 from cairnfs.blocks.turn import Turn
 from cairnfs.types import Block, BlockFacts, ReplicaState
@@ -149,10 +149,14 @@ class BlockLife:
         return self._recoveries.begin(facts.block_id, new_generation_stamp, new_length, turn.now_ms)
 
     def closed(self, turn: Turn, block_ids: Iterable[int]) -> None:
-        """Open blocks that are no more: abandoned, or their file was deleted."""
+        """Open blocks that are no more: abandoned, or their file was deleted. What their
+        pipelines have written is not in the map yet, and is removed as well."""
         for block_id in block_ids:
             self._recoveries.end(block_id)
-            self._open.close(turn.tx, block_id)
+            opened = self._open.close(turn.tx, block_id)
+            for one in opened.replicas if opened else ():
+                replica = Block(block_id, one.generation_stamp, one.num_bytes)
+                self._removals.doom(DoomKind.GONE, replica, one.storage.node)
 
     def _storages(
         self, datanode_uuids: Sequence[str], storage_uuids: Sequence[str]

@@ -300,9 +300,9 @@ class BlockManager:
         block = self.parts.open_blocks.get(block_id)
         return len(block.replicas) if block else self.live_replicas(tx, block_id)
 
-    def survey(self, tx: Reader, block_id: int, now_ms: int) -> Survey:
+    def survey(self, tx: Reader, block_id: int) -> Survey:
         """Every replica of a block by what it is worth (fsck, metasave)."""
-        return self.parts.surveyor.survey(tx, block_id, now_ms)
+        return self.parts.surveyor.survey(tx, block_id)
 
     def datanodes(self, kind: ReportType) -> list[DatanodeInfo]:
         """The nodes of that kind as clients are told them."""
@@ -338,6 +338,7 @@ class BlockManager:
         parts.removals.overdue(turn.now_ms)
         if self.safe_mode.on or not parts.redundancy.enabled:
             return 0
+        parts.redundancy.rescan(turn)
         return self._replicator.schedule(turn, self.wall_offset_ms)
 
     def work(self, turn: Turn, blocks_max: int) -> bool:

@@ -183,7 +183,7 @@ class DatanodeDescriptor:
         self.stale = True
         # Dead for longer than the grace: its replicas do not count any more.
         self.buried = False
-        # Its blocks were counted without it: to be counted anew when it has reported.
+        # It was dead: its blocks are counted anew when it has reported.
         self.recount = False
         self.last_heartbeat_ms = now_ms
         self.last_report_ms = 0

@@ -60,7 +60,7 @@ def build_parts(
     intents = Intents()
     pending = PendingCopies(intents, settings.pending_timeout_ms)
     view = ClusterView(registry.topology, registry.totals, settings, random)
-    surveyor = Surveyor(registry, settings)
+    surveyor = Surveyor(registry)
     removals = Removals(replicas, surveyor, settings)
     return Parts(
         settings=settings,

@@ -7,6 +7,7 @@ anew and put into (or taken out of) the queues. Copies are begun by :mod:`replic
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from cairnfs.blocks.corruption import CorruptReplicas
@@ -18,6 +19,9 @@ from cairnfs.blocks.removals import Removals
 from cairnfs.blocks.survey import Survey, Surveyor
 from cairnfs.blocks.turn import Turn
 from cairnfs.types import Block, BlockFacts, BlockState
+
+# Postponed blocks that are looked at in one go: some 20 ms.
+_RESCAN_BLOCKS = 2_000
 
 
 class Redundancy:
@@ -44,8 +48,9 @@ class Redundancy:
         # Fresh blocks: their last replicas are about to be reported.
         self._settling: dict[int, int] = {}
         self._settle_heap: list[tuple[int, int]] = []
-        # Blocks with a surplus that cannot be trusted until nodes have reported in full.
-        self.postponed: set[int] = set()
+        # Blocks with a surplus, or a corrupt replica, while too few of the others are
+        # certain: their nodes have not reported in full, or are silent. Looked at in turn.
+        self.postponed: OrderedDict[int, None] = OrderedDict()
 
     @property
     def settling(self) -> int:
@@ -62,16 +67,17 @@ class Redundancy:
             # Open blocks are their writer's business; gone ones nobody's.
             self.forget(block_id)
             return
-        survey = self._surveyor.survey(turn.tx, block_id, turn.now_ms)
+        survey = self._surveyor.survey(turn.tx, block_id)
         wanted = survey.live_wanted(facts.replication)
         if len(survey.live) < wanted and self._call_off(survey, block_id):
-            survey = self._surveyor.survey(turn.tx, block_id, turn.now_ms)
-        if len(survey.live) > facts.replication:
-            self._trim(facts, survey, hint)
+            survey = self._surveyor.survey(turn.tx, block_id)
+        waits = len(survey.live) > facts.replication and not self._trim(facts, survey, hint)
+        if survey.corrupt and not self._remove_corrupt(facts, survey):
+            waits = waits or len(survey.live) >= wanted
+        if waits:
+            self.postponed[block_id] = None
         else:
-            self.postponed.discard(block_id)
-        if survey.corrupt:
-            self._remove_corrupt(facts, survey)
+            self.postponed.pop(block_id, None)
         coming = self._pending.count(block_id) + survey.in_grace
         if len(survey.live) + coming < wanted:
             if block_id not in self._settling:
@@ -105,9 +111,16 @@ class Redundancy:
                 over.append(block_id)
         return over
 
+    def rescan(self, turn: Turn) -> None:
+        """Look at some of the postponed blocks again."""
+        for _ in range(min(_RESCAN_BLOCKS, len(self.postponed))):
+            block_id = next(iter(self.postponed))
+            self.postponed.move_to_end(block_id)
+            self.evaluate(turn, block_id)
+
     def forget(self, block_id: int) -> None:
         self.needed.discard(block_id)
-        self.postponed.discard(block_id)
+        self.postponed.pop(block_id, None)
         self._settling.pop(block_id, None)
 
     def evaluate_all(self, turn: Turn, block_ids: Iterable[int]) -> None:
@@ -123,8 +136,10 @@ class Redundancy:
         ]
         return bool(kept)
 
-    def _trim(self, facts: BlockFacts, survey: Survey, hint: str | None) -> None:
-        """Choose surplus replicas, never so that fewer fresh ones remain than wanted."""
+    def _trim(self, facts: BlockFacts, survey: Survey, hint: str | None) -> bool:
+        """Choose surplus replicas, never so that fewer fresh ones remain than wanted.
+
+        False if some must stay for that."""
         live = list(survey.live)
         fresh = set(map(id, survey.fresh))
         while len(live) > facts.replication:
@@ -134,20 +149,21 @@ class Redundancy:
             else:
                 candidates = [one for one in live if spare or id(one) not in fresh]
             if not candidates:
-                self.postponed.add(facts.block_id)
-                return
+                return False
             chosen = self._policy.choose_excess(candidates, live, hint, self._view)
             live.remove(chosen)
             fresh.discard(id(chosen))
             survey.live.remove(chosen)
             self._removals.doom(DoomKind.EXCESS, _block(facts), chosen.node, chosen)
-        self.postponed.discard(facts.block_id)
+        return True
 
-    def _remove_corrupt(self, facts: BlockFacts, survey: Survey) -> None:
-        """Corrupt replicas go when there are good ones enough without them."""
-        if len(survey.fresh) >= facts.replication:
-            for storage in survey.corrupt:
-                self.doom_corrupt(facts, storage)
+    def _remove_corrupt(self, facts: BlockFacts, survey: Survey) -> bool:
+        """Corrupt replicas go when there are good ones enough without them; else False."""
+        if len(survey.fresh) < facts.replication:
+            return False
+        for storage in survey.corrupt:
+            self.doom_corrupt(facts, storage)
+        return True
 
     def doom_corrupt(self, facts: BlockFacts, storage: StorageDescriptor) -> None:
         """Have a corrupt replica removed, once its node has said what exactly it holds."""

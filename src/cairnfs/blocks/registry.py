@@ -202,7 +202,7 @@ class NodeRegistry:
         if self.hosts.excluded(node_id) and node.admin_state == AdminState.NORMAL:
             node.admin_state = AdminState.DECOMMISSION_INPROGRESS
         node.registered = node.alive = True
-        node.stale = False
+        node.stale = node.buried = False
         node.last_heartbeat_ms = now_ms
         node.lease_id = 0
         for storage in node.storages.values():

@@ -95,7 +95,7 @@ class Removals:
             return True
         if facts.state != BlockState.COMPLETE:
             return False
-        survey = self._surveyor.survey(turn.tx, doom.block.block_id, turn.now_ms)
+        survey = self._surveyor.survey(turn.tx, doom.block.block_id)
         if doom.kind == DoomKind.CORRUPT:
             return bool(survey.fresh)
         return len(survey.fresh) >= facts.replication

@@ -48,7 +48,7 @@ class Replicator:
         if facts is None or facts.state != BlockState.COMPLETE:
             self.redundancy.forget(block_id)
             return False
-        survey = self.surveyor.survey(turn.tx, block_id, turn.now_ms)
+        survey = self.surveyor.survey(turn.tx, block_id)
         lacking = self._lacking(survey, facts)
         if lacking <= 0:
             self.redundancy.evaluate(turn, block_id)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from cairnfs.blocks import tables
 from cairnfs.blocks.nodes import StorageDescriptor
 from cairnfs.blocks.registry import NodeRegistry
-from cairnfs.blocks.settings import BlockSettings
 from cairnfs.store.interface import Reader
 from cairnfs.types import AdminState
 
@@ -44,11 +43,10 @@ class Survey:
 class Surveyor:
     """Counts replicas; holds no state of its own."""
 
-    def __init__(self, registry: NodeRegistry, settings: BlockSettings) -> None:
+    def __init__(self, registry: NodeRegistry) -> None:
         self._storages = registry.storages
-        self._grace_ms = settings.dead_after_ms + settings.redundancy_grace_ms
 
-    def survey(self, tx: Reader, block_id: int, now_ms: int) -> Survey:
+    def survey(self, tx: Reader, block_id: int) -> Survey:
         survey = Survey()
         for index, flags in tables.read_replicas(tx, block_id):
             storage = self._storages.get(index)
@@ -57,7 +55,7 @@ class Surveyor:
             node = storage.node
             if not node.alive or storage.failed:
                 survey.dead.append(storage)
-                if not storage.failed and now_ms < node.last_heartbeat_ms + self._grace_ms:
+                if not storage.failed and not node.buried:
                     survey.in_grace += not flags & (tables.CORRUPT | tables.DELETING)
             elif flags & tables.CORRUPT:
                 survey.corrupt.append(storage)
