@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,20 +51,20 @@ class Machine:
         monkeypatch.setattr(LmdbStore, "sync", sync_and_keep)
 
     def format(self) -> None:
-        self.store = DurableStore.format(self.root / "store", **self.options)
+        self.store = self.start(DurableStore.format)
 
-    @property
-    def options(self) -> dict[str, object]:
-        return {
-            "disk": self.disk,
-            "boot_id": f"boot {self.boots}",
-            "map_bytes": MAP_BYTES,
-            "segment_bytes": SEGMENT_BYTES,
-        }
+    def start(self, make: Callable[..., DurableStore]) -> DurableStore:
+        return make(
+            self.root / "store",
+            disk=self.disk,
+            boot_id=f"boot {self.boots}",
+            map_bytes=MAP_BYTES,
+            segment_bytes=SEGMENT_BYTES,
+        )
 
     def open(self) -> None:
         """Start the process and compare what it finds with what was promised."""
-        self.store = DurableStore(self.root / "store", **self.options)  # type: ignore[arg-type]
+        self.store = self.start(DurableStore)
         last = self.store.last_sequence
         assert self.acknowledged <= last, f"{self.acknowledged} was synced, {last} is the last"
         assert last in self.history, f"record {last} was never written"

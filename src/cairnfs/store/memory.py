@@ -127,7 +127,6 @@ class MemoryBatch:
         self._change(key, value)
 
     def delete(self, key: bytes) -> bool:
-        check_key(key)
         if self.get(key) is None:
             return False
         self._change(key, None)
