@@ -391,4 +391,4 @@ class NamespaceMachine(RuleBasedStateMachine):
 
 
 TestNamespaceModel = NamespaceMachine.TestCase
-TestNamespaceModel.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestNamespaceModel.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

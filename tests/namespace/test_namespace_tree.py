@@ -338,7 +338,8 @@ def test_the_root_cannot_be_deleted(world: World) -> None:
 
 
 @pytest.mark.requirement("A18")
-def test_a_large_subtree_is_gone_at_once_and_removed_later() -> None:
+@pytest.mark.parametrize("slice_limit", [1, 2, 7])
+def test_a_large_subtree_is_gone_at_once_and_removed_later(slice_limit: int) -> None:
     world = World(NamespaceSettings(delete_inline_max=3))
     for i in range(4):
         world.put_file(f"/d/{i}/a", [BLOCK, BLOCK, 1])
@@ -366,7 +367,7 @@ def test_a_large_subtree_is_gone_at_once_and_removed_later() -> None:
     world.put_file("/d/x", [7])
     kept = world.block_ids() - ids
     for _ in range(100):
-        collected = world.collect(2)
+        collected = world.collect(slice_limit)
         world.check()
         removed |= {block.block_id for block in collected.blocks}
         if not collected.more:

@@ -52,11 +52,11 @@ def get_listing(
 
     With blocks a page ends as well when it names ``list_limit`` replicas, as in HDFS.
     Raises ``StartAfterNotFound``, ``PermissionDenied``."""
-    if is_reserved_path(path):
-        return _reserved_page(tx)
     walk, checker = resolve(ns, tx, caller, path, Intent.READ)
     if start_after.startswith(b"/"):
         start_after = _name_of_cookie(tx, start_after)
+    if is_reserved_path(path):
+        return _reserved_page(tx)
     inode = walk.last
     if inode is None:
         return None

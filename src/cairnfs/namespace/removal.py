@@ -45,7 +45,7 @@ class Collected:
 def remove_unlinked(tx: Writer, counters: Counters, inode: Inode, limit: int) -> list[Block]:
     """Remove an inode that was detached, and all below it, up to about ``limit`` inodes and
     blocks; the rest becomes garbage. Returns the blocks removed."""
-    return _Remover(tx, counters, limit).run([inode])
+    return _Remover(tx, counters, limit).run(inode)
 
 
 def collect_garbage(tx: Writer, limit: int) -> Collected:
@@ -61,13 +61,9 @@ def collect_garbage(tx: Writer, limit: int) -> Collected:
             break
         tx.delete(garbage_key(parked.id))
         counters.garbage -= 1
-        blocks = remover.run([parked])
+        blocks = remover.run(parked)
     write_counters(tx, counters)
     return Collected(blocks, more=counters.garbage > 0)
-
-
-def has_garbage(tx: Reader) -> bool:
-    return read_counters(tx).garbage > 0
 
 
 def _first_parked(tx: Reader) -> Inode | None:
@@ -86,22 +82,17 @@ class _Remover:
         self._directories: list[Inode] = []
         self.budget = limit
 
-    def run(self, inodes: list[Inode]) -> list[Block]:
-        for inode in inodes:
-            self._take(inode)
+    def run(self, inode: Inode) -> list[Block]:
+        """Remove an inode and what is below it; all blocks that this slice removed so far."""
+        if inode.is_directory:
+            self._directories.append(inode)
+        else:
+            self._remove_file(inode)
         while self._directories and self.budget > 0:
             self._empty(self._directories.pop())
         while self._directories:
             self._park(self._directories.pop())
         return self._blocks
-
-    def _take(self, inode: Inode) -> None:
-        """Remove a file now, a directory later."""
-        self.budget -= 1
-        if inode.is_directory:
-            self._directories.append(inode)
-        else:
-            self._remove_file(inode)
 
     def _empty(self, directory: Inode) -> None:
         """Remove some children; a directory without any is gone."""
@@ -112,6 +103,7 @@ class _Remover:
                 break
         if not children:
             self._counters.directories -= 1
+            self.budget -= 1
             return
         taken = 0
         subdirectories = 0
@@ -122,12 +114,12 @@ class _Remover:
             self._tx.delete(key)
             self._tx.delete(inode_key(child.id))
             taken += 1
+            self.budget -= 1
             if child.is_directory:
                 subdirectories += 1
                 below.append(child)
-                self.budget -= 1
             else:
-                self._take(child)
+                self._remove_file(child)
         self._directories.append(
             directory._replace(
                 entries=directory.entries - taken,
