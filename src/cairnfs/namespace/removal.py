@@ -66,6 +66,11 @@ def collect_garbage(tx: Writer, limit: int) -> Collected:
     return Collected(blocks, more=counters.garbage > 0)
 
 
+def has_garbage(tx: Reader) -> bool:
+    """Whether :func:`collect_garbage` would find something."""
+    return read_counters(tx).garbage > 0
+
+
 def _first_parked(tx: Reader) -> Inode | None:
     for _, value in tx.scan(*table_range(b"G")):
         return unpack_inode(value)
