@@ -5,7 +5,6 @@ The pure layers never import this: they take ``now_ms`` as an argument.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Protocol
 
@@ -36,4 +35,7 @@ class SystemClock:
         return time.monotonic_ns() // 1_000_000
 
     async def sleep_ms(self, duration_ms: float) -> None:
+        # Imported late: commands that never wait start faster without it.
+        import asyncio
+
         await asyncio.sleep(max(0.0, duration_ms) / 1000)

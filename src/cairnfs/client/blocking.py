@@ -1,21 +1,23 @@
 """The same file system for programs without asyncio: each call waits for its result.
 
-A thread runs the event loop that does the work (read-ahead, acknowledgements and lease
-renewals go on while the caller does something else). Everything here is safe to use from
-several threads, one file object from one thread at a time.
+What only concerns the NameNode runs at once, in the caller's thread (:mod:`.direct`). Where
+data moves, and where several threads call at once, a thread runs an event loop that does
+the work: read-ahead, acknowledgements and lease renewals go on while the caller does
+something else. Safe to use from several threads, one file object from one thread at a time.
 """
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
+from cairnfs.client.address import Target, default_user, resolve
+from cairnfs.client.calls import PROTOCOL, Link
+from cairnfs.client.direct import DirectClock, DirectLink, run_directly
 from cairnfs.client.entry import Entry
-from cairnfs.client.filesystem import Conf, Entries
+from cairnfs.client.filesystem import Entries, configuration
 from cairnfs.client.filesystem import FileSystem as AsyncFileSystem
 from cairnfs.client.namenode import FsStatus
 from cairnfs.config.configuration import Configuration
@@ -23,51 +25,45 @@ from cairnfs.types import ContentSummary, DatanodeInfo, FsServerDefaults, Locate
 
 if TYPE_CHECKING:
     from cairnfs.client.file_objects import FileIn, FileOut
+    from cairnfs.client.filesystem import Conf
+    from cairnfs.client.loop_thread import LoopThread
     from cairnfs.wire.block_checksum import FileChecksum
 
 T = TypeVar("T")
 _STEP_ENTRIES = 1000
 
 
-class LoopThread:
-    """An event loop in a thread of its own; :meth:`run` runs a coroutine there."""
+class _DirectFileSystem(AsyncFileSystem):
+    """One whose calls to the NameNode need no event loop; it opens no files."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="cairn-client", daemon=True
+    def _dial(self, host: str, port: int, client_id: bytes) -> Link:
+        return DirectLink(
+            host,
+            port,
+            PROTOCOL,
+            user=self.user,
+            client_id=client_id,
+            timeout_ms=self.settings.rpc_timeout_ms,
+            connect_timeout_ms=self.settings.connect_timeout_ms,
         )
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of ``work``; if the wait is interrupted, ``work`` is cancelled."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            if not future.done():
-                future.cancel()
-                concurrent.futures.wait([future], timeout=1)
-            raise
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        self._loop.close()
 
 
 class FileSystem:
     """A file system; made by :func:`cairnfs.connect`. For what the methods mean and raise see
     :class:`cairnfs.client.filesystem.FileSystem`, whose methods of the same names they are."""
 
-    def __init__(self, fs: AsyncFileSystem, loop: LoopThread) -> None:
-        self._fs = fs
-        self._loop: LoopThread | None = loop
-        self.uri = fs.uri
-        self.user = fs.user
-        self.home = fs.home
+    def __init__(self, target: Target, conf: Configuration, user: str) -> None:
+        self.uri = target.uri
+        self.user = user
+        self.conf = conf
+        self.closed = False
+        self._target = target
+        self._direct = _DirectFileSystem(target, conf, user, clock=DirectClock())
+        self.home = self._direct.home
+        # Held by the thread whose call runs directly.
+        self._direct_lock = threading.Lock()
+        self._start_lock = threading.Lock()
+        self._looping: tuple[LoopThread, AsyncFileSystem] | None = None
 
     @classmethod
     def connect(
@@ -78,25 +74,71 @@ class FileSystem:
         *,
         wait_ms: int | None = None,
     ) -> FileSystem:
-        loop = LoopThread()
-        try:
-            return cls(loop.run(AsyncFileSystem.connect(url, conf, user, wait_ms=wait_ms)), loop)
-        except BaseException:
-            loop.stop()
-            raise
+        known = configuration(conf)
+        fs = cls(resolve(url, known), known, user or default_user())
+        if wait_ms is not None:
+            try:
+                fs.wait_ready(wait_ms)
+            except BaseException:
+                fs.close()
+                raise
+        return fs
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._loop is None:
+    def _loop_and_fs(self) -> tuple[LoopThread, AsyncFileSystem]:
+        """The thread with the loop and the file system in it, started when first needed."""
+        with self._start_lock:
+            if self._looping is None:
+                from cairnfs.client.loop_thread import LoopThread
+
+                fs = AsyncFileSystem(
+                    self._target,
+                    self.conf,
+                    self.user,
+                    client_name=self._direct.namenode.client_name,
+                )
+                self._looping = LoopThread(), fs
+            return self._looping
+
+    def _check(self) -> None:
+        if self.closed:
+            raise ValueError(f"the file system {self.uri} is closed")
+
+    def _run(self, ask: Callable[[AsyncFileSystem], Coroutine[Any, Any, T]]) -> T:
+        """A call that only concerns the NameNode."""
+        self._check()
+        if self._direct_lock.acquire(blocking=False):
+            try:
+                return run_directly(ask(self._direct))
+            finally:
+                self._direct_lock.release()
+        # Another thread is in a call just now; the loop carries any number at once.
+        return self._move(ask)
+
+    def _move(self, ask: Callable[[AsyncFileSystem], Coroutine[Any, Any, T]]) -> T:
+        """A call that moves data, waits long or needs others to go on meanwhile."""
+        self._check()
+        loop, fs = self._loop_and_fs()
+        return loop.run(ask(fs))
+
+    def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        """More of what :meth:`_move` began: calls of an open file."""
+        if self._looping is None:
             work.close()
-            raise ValueError(f"{self.uri} is closed")
-        return self._loop.run(work)
+            raise ValueError(f"the file system {self.uri} is closed")
+        return self._looping[0].run(work)
 
     def close(self) -> None:
         """Close all connections and end the thread; files open for writing are abandoned."""
-        loop, self._loop = self._loop, None
-        if loop is not None:
+        if self.closed:
+            return
+        self.closed = True
+        with self._direct_lock:
+            run_directly(self._direct.close())
+        looping, self._looping = self._looping, None
+        if looping is not None:
+            loop, fs = looping
             try:
-                loop.run(self._fs.close())
+                loop.run(fs.close())
             finally:
                 loop.stop()
 
@@ -111,135 +153,128 @@ class FileSystem:
     ) -> None:
         self.close()
 
-    @property
-    def conf(self) -> Configuration:
-        return self._fs.conf
-
-    @property
-    def asynchronous(self) -> AsyncFileSystem:
-        """The file system behind this one; only for code that runs in :meth:`run`."""
-        return self._fs
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine where the file system lives, and wait for it."""
-        return self._run(work)
+    def run(self, ask: Callable[[AsyncFileSystem], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine of yours in the loop, with the asynchronous file system."""
+        return self._move(ask)
 
     def path(self, path: str) -> str:
-        return self._fs.path(path)
+        return self._direct.path(path)
 
-    def _each(self, items: AsyncIterator[T]) -> Iterator[T]:
-        """Items of an asynchronous iterator, fetched many at a time."""
+    def list(self, path: str) -> Iterator[Entry]:
+        return self._each(lambda fs: fs.list(path))
 
-        async def some() -> list[T]:
-            found: list[T] = []
+    def walk(self, top: str) -> Iterator[tuple[str, Entries, Entries]]:
+        # One at a time: the caller may take directories out of what it is given.
+        return self._each(lambda fs: fs.walk(top), step=1)
+
+    def _each(
+        self, ask: Callable[[AsyncFileSystem], AsyncIterator[T]], step: int = _STEP_ENTRIES
+    ) -> Iterator[T]:
+        """Items of an asynchronous iterator, which belongs to one of the file systems."""
+        items = ask(self._direct)
+
+        async def some() -> Sequence[T]:
+            found = []
             async for item in items:
                 found.append(item)
-                if len(found) == _STEP_ENTRIES:
+                if len(found) == step:
                     break
             return found
 
-        while step := self._run(some()):
-            yield from step
+        while True:
+            self._check()
+            with self._direct_lock:
+                found = run_directly(some())
+            if not found:
+                return
+            yield from found
 
     # --- looking -----------------------------------------------------------------------------
 
     def wait_ready(self, wait_ms: int) -> None:
-        self._run(self._fs.wait_ready(wait_ms))
+        self._run(lambda fs: fs.wait_ready(wait_ms))
 
     def stat(self, path: str) -> Entry:
-        return self._run(self._fs.stat(path))
+        return self._run(lambda fs: fs.stat(path))
 
     def stat_or_none(self, path: str) -> Entry | None:
-        return self._run(self._fs.stat_or_none(path))
+        return self._run(lambda fs: fs.stat_or_none(path))
 
     def exists(self, path: str) -> bool:
-        return self._run(self._fs.exists(path))
+        return self._run(lambda fs: fs.exists(path))
 
     def is_dir(self, path: str) -> bool:
-        return self._run(self._fs.is_dir(path))
+        return self._run(lambda fs: fs.is_dir(path))
 
     def is_file(self, path: str) -> bool:
-        return self._run(self._fs.is_file(path))
-
-    def list(self, path: str) -> Iterator[Entry]:
-        return self._each(self._fs.list(path))
+        return self._run(lambda fs: fs.is_file(path))
 
     def listdir(self, path: str) -> Entries:
-        return self._run(self._fs.listdir(path))
-
-    def walk(self, top: str) -> Iterator[tuple[str, Entries, Entries]]:
-        items = self._fs.walk(top)
-
-        async def following() -> tuple[str, Entries, Entries] | None:
-            return await anext(items, None)
-
-        # One at a time: the caller may take directories out of what it is given.
-        while (step := self._run(following())) is not None:
-            yield step
+        return self._run(lambda fs: fs.listdir(path))
 
     def glob(self, pattern: str) -> Entries:
-        return self._run(self._fs.glob(pattern))
+        return self._run(lambda fs: fs.glob(pattern))
 
     def content_summary(self, path: str) -> ContentSummary:
-        return self._run(self._fs.content_summary(path))
+        return self._run(lambda fs: fs.content_summary(path))
 
     def status(self) -> FsStatus:
-        return self._run(self._fs.status())
+        return self._run(lambda fs: fs.status())
 
     def datanodes(self, kind: str = "ALL") -> tuple[DatanodeInfo, ...]:
-        return self._run(self._fs.datanodes(kind))
+        return self._run(lambda fs: fs.datanodes(kind))
 
     def server_defaults(self) -> FsServerDefaults:
-        return self._run(self._fs.server_defaults())
+        return self._run(lambda fs: fs.server_defaults())
 
     def locations(
         self, path: str, offset: int = 0, length: int | None = None
     ) -> tuple[LocatedBlock, ...]:
-        return self._run(self._fs.locations(path, offset, length))
+        return self._run(lambda fs: fs.locations(path, offset, length))
 
     def checksum(self, path: str, length: int | None = None) -> FileChecksum:
-        return self._run(self._fs.checksum(path, length))
+        return self._move(lambda fs: fs.checksum(path, length))
 
     # --- changing the tree -------------------------------------------------------------------
 
     def mkdir(self, path: str, mode: int = 0o777) -> None:
-        self._run(self._fs.mkdir(path, mode))
+        self._run(lambda fs: fs.mkdir(path, mode))
 
     def mkdirs(self, path: str, mode: int = 0o777) -> None:
-        self._run(self._fs.mkdirs(path, mode))
+        self._run(lambda fs: fs.mkdirs(path, mode))
 
     def delete(self, path: str, recursive: bool = False) -> bool:
-        return self._run(self._fs.delete(path, recursive))
+        return self._run(lambda fs: fs.delete(path, recursive))
 
     def rename(self, source: str, target: str, *, overwrite: bool = False) -> None:
-        self._run(self._fs.rename(source, target, overwrite=overwrite))
+        self._run(lambda fs: fs.rename(source, target, overwrite=overwrite))
 
     def move(self, source: str, target: str) -> bool:
-        return self._run(self._fs.move(source, target))
+        return self._run(lambda fs: fs.move(source, target))
 
     def chmod(self, path: str, mode: int) -> None:
-        self._run(self._fs.chmod(path, mode))
+        self._run(lambda fs: fs.chmod(path, mode))
 
     def chown(self, path: str, owner: str | None = None, group: str | None = None) -> None:
-        self._run(self._fs.chown(path, owner, group))
+        self._run(lambda fs: fs.chown(path, owner, group))
 
     def set_times(self, path: str, modified_ms: int = -1, accessed_ms: int = -1) -> None:
-        self._run(self._fs.set_times(path, modified_ms, accessed_ms))
+        self._run(lambda fs: fs.set_times(path, modified_ms, accessed_ms))
 
     def set_replication(self, path: str, replication: int) -> bool:
-        return self._run(self._fs.set_replication(path, replication))
+        return self._run(lambda fs: fs.set_replication(path, replication))
 
     def truncate(self, path: str, length: int) -> bool:
-        return self._run(self._fs.truncate(path, length))
+        return self._run(lambda fs: fs.truncate(path, length))
 
     def concat(self, target: str, sources: Sequence[str]) -> None:
-        self._run(self._fs.concat(target, sources))
+        self._run(lambda fs: fs.concat(target, sources))
 
     def recover_lease(self, path: str) -> bool:
-        return self._run(self._fs.recover_lease(path))
+        return self._run(lambda fs: fs.recover_lease(path))
 
     def wait_closed(self, path: str, wait_ms: int = 60_000) -> bool:
-        return self._run(self._fs.wait_closed(path, wait_ms))
+        return self._run(lambda fs: fs.wait_closed(path, wait_ms))
 
     # --- data --------------------------------------------------------------------------------
 
@@ -247,7 +282,7 @@ class FileSystem:
         """A file to read; ``open(path, "rb")`` with the type said exactly."""
         from cairnfs.client.file_objects import FileIn
 
-        return FileIn(self._run(self._fs.open(path, verify=verify)), self._run)
+        return FileIn(self._move(lambda fs: fs.open(path, verify=verify)), self._in_loop)
 
     def create(
         self,
@@ -261,8 +296,8 @@ class FileSystem:
     ) -> FileOut:
         from cairnfs.client.file_objects import FileOut
 
-        writer = self._run(
-            self._fs.create(
+        writer = self._move(
+            lambda fs: fs.create(
                 path,
                 overwrite=overwrite,
                 mode=mode,
@@ -271,12 +306,13 @@ class FileSystem:
                 parents=parents,
             )
         )
-        return FileOut(writer, self._run)
+        return FileOut(writer, self._in_loop)
 
     def append(self, path: str, *, new_block: bool = False) -> FileOut:
         from cairnfs.client.file_objects import FileOut
 
-        return FileOut(self._run(self._fs.append(path, new_block=new_block)), self._run)
+        writer = self._move(lambda fs: fs.append(path, new_block=new_block))
+        return FileOut(writer, self._in_loop)
 
     def open(
         self,
@@ -312,7 +348,7 @@ class FileSystem:
         return io.TextIOWrapper(raw, encoding or "utf-8", errors, newline)
 
     def read_bytes(self, path: str) -> bytes:
-        return self._run(self._fs.read_bytes(path))
+        return self._move(lambda fs: fs.read_bytes(path))
 
     def write_bytes(self, path: str, data: bytes, *, overwrite: bool = True) -> None:
-        self._run(self._fs.write_bytes(path, data, overwrite=overwrite))
+        self._move(lambda fs: fs.write_bytes(path, data, overwrite=overwrite))

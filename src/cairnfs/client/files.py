@@ -12,9 +12,9 @@ from cairnfs.client.leases import LeaseRenewer
 from cairnfs.client.locations import FileBlocks
 from cairnfs.client.namenode import APPEND_FLAG, CREATE_FLAG, NEW_BLOCK_FLAG, OVERWRITE_FLAG
 from cairnfs.client.reader import FileReader
-from cairnfs.client.retry import Backoff
+from cairnfs.client.recovering import while_recovering
 from cairnfs.client.writer import FileWriter
-from cairnfs.errors import InvalidRequest, RecoveryInProgress
+from cairnfs.errors import InvalidRequest
 from cairnfs.types import ExtendedBlock, FileStatus, LocatedBlock
 from cairnfs.wire.checksum import DataChecksum
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 # Where nobody says otherwise. Packets of 64 KiB, Hadoop's own default, cost a writer and a
 # DataNode twice as much for each byte; every DataNode takes up to 16 MiB.
 PACKET_BYTES = 1 << 20
-# How long a file whose last block is being recovered is waited for.
-_RECOVERY_WAIT_MS = 20_000
 
 
 class Files:
@@ -107,20 +105,13 @@ class Files:
     async def append(self, path: str, *, new_block: bool) -> FileWriter:
         flag = APPEND_FLAG | NEW_BLOCK_FLAG if new_block else APPEND_FLAG
         checksum = await self._checksum()
-        backoff = Backoff(100, 2_000)
-        deadline_ms = self.context.clock.steady_ms() + _RECOVERY_WAIT_MS
-        while True:
-            try:
-                last, status = await self._namenode.append(path, flag)
-                if new_block:
-                    previous = None if last is None else last.block
-                    return self._writer(path, status, checksum, previous=previous)
-                return self._writer(path, status, checksum, last=last)
-            except RecoveryInProgress:
-                # Its writer went away a moment ago; the NameNode is just closing the file.
-                if self.context.clock.steady_ms() > deadline_ms:
-                    raise
-            await self.context.clock.sleep_ms(backoff.next_ms())
+        last, status = await while_recovering(
+            self.context.clock, lambda: self._namenode.append(path, flag)
+        )
+        if new_block:
+            previous = None if last is None else last.block
+            return self._writer(path, status, checksum, previous=previous)
+        return self._writer(path, status, checksum, last=last)
 
     async def _checksum(self) -> DataChecksum:
         defaults = await self._fs.server_defaults()
@@ -149,25 +140,3 @@ class Files:
         )
         self._leases.add(writer)
         return writer
-
-    # --- other things that end with a file closed --------------------------------------------
-
-    async def truncate(self, path: str, length: int) -> bool:
-        backoff = Backoff(100, 2_000)
-        deadline_ms = self.context.clock.steady_ms() + _RECOVERY_WAIT_MS
-        while True:
-            try:
-                return await self._namenode.truncate(path, length)
-            except RecoveryInProgress:
-                if self.context.clock.steady_ms() > deadline_ms:
-                    raise
-            await self.context.clock.sleep_ms(backoff.next_ms())
-
-    async def wait_closed(self, path: str, wait_ms: int) -> bool:
-        backoff = Backoff(20, 1_000)
-        deadline_ms = self.context.clock.steady_ms() + wait_ms
-        while not await self._namenode.is_file_closed(path):
-            if self.context.clock.steady_ms() > deadline_ms:
-                return False
-            await self.context.clock.sleep_ms(backoff.next_ms())
-        return True

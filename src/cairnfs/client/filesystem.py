@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from cairnfs.client.address import Target, default_user, resolve
 from cairnfs.client.calls import PROTOCOL, Dial, Link, NamenodeCalls, RetryRules
 from cairnfs.client.entry import Entry, name_text
 from cairnfs.client.namenode import FsStatus, Namenode
+from cairnfs.client.recovering import until_true, while_recovering
 from cairnfs.client.settings import ClientSettings
 from cairnfs.clock import Clock, SystemClock
 from cairnfs.config.configuration import Configuration
@@ -29,13 +29,16 @@ from cairnfs.types import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cairnfs.client.files import Files
     from cairnfs.client.reader import FileReader
     from cairnfs.client.writer import FileWriter
     from cairnfs.wire.block_checksum import FileChecksum
 
-# A configuration, a folder or file with one, or None for what the environment says.
-Conf = Configuration | str | Path | None
+    # A configuration, a folder or file with one, or None for what the environment says.
+    Conf = Configuration | str | Path | None
+
 _TIME_AS_IT_IS = -1
 # The class has a method called list.
 Entries = list[Entry]
@@ -45,9 +48,15 @@ def configuration(conf: Conf = None, flags: Mapping[str, str] | None = None) -> 
     """``conf`` as a configuration: read from files and the environment unless it is one."""
     if isinstance(conf, Configuration):
         return conf
+    if conf is None and not flags and not _environment_says():
+        return Configuration()
     from cairnfs.config.loading import load
 
     return load(conf, flags, check=False)
+
+
+def _environment_says() -> bool:
+    return any(name.startswith(("CAIRN_", "HADOOP_CONF_DIR")) for name in os.environ)
 
 
 class FileSystem:
@@ -64,6 +73,7 @@ class FileSystem:
         *,
         dial: Dial | None = None,
         clock: Clock | None = None,
+        client_name: str | None = None,
     ) -> None:
         self.uri = target.uri
         self.user = user
@@ -87,7 +97,8 @@ class FileSystem:
             now_ms=self.clock.steady_ms,
         )
         # Names the holder of leases; as with Hadoop's clients it says whose it is.
-        self.namenode = Namenode(calls, f"CairnClient_{os.getpid()}_{os.urandom(6).hex()}")
+        name = client_name or f"CairnClient_{os.getpid()}_{os.urandom(6).hex()}"
+        self.namenode = Namenode(calls, name)
         self.home = f"{settings.home_prefix.rstrip('/')}/{user}"
         self._files: Files | None = None
         self._defaults: FsServerDefaults | None = None
@@ -306,7 +317,8 @@ class FileSystem:
 
     async def truncate(self, path: str, length: int) -> bool:
         """Cut a file. False: its last block is being recovered; see :meth:`wait_closed`."""
-        return await self._moving().truncate(self.path(path), length)
+        whole = self.path(path)
+        return await while_recovering(self.clock, lambda: self.namenode.truncate(whole, length))
 
     async def concat(self, target: str, sources: Sequence[str]) -> None:
         """Move the blocks of ``sources``, which go away, to the end of ``target``."""
@@ -318,7 +330,8 @@ class FileSystem:
 
     async def wait_closed(self, path: str, wait_ms: int = 60_000) -> bool:
         """Wait until a file is closed (recovered, truncated); False if it is not in time."""
-        return await self._moving().wait_closed(self.path(path), wait_ms)
+        whole = self.path(path)
+        return await until_true(self.clock, lambda: self.namenode.is_file_closed(whole), wait_ms)
 
     # --- data --------------------------------------------------------------------------------
 
@@ -373,6 +386,3 @@ class FileSystem:
         """Make ``data`` all of a file."""
         async with await self.create(path, overwrite=overwrite) as writer:
             await writer.write(data)
-
-
-__all__ = ["Conf", "FileSystem", "configuration"]
