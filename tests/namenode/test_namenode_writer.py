@@ -8,8 +8,10 @@ import threading
 
 import pytest
 
+from cairnfs.clock import SystemClock
 from cairnfs.errors import NotFound, RetriableError, StorageError
-from cairnfs.namenode.writer import Writer
+from cairnfs.namenode.turn import Turn
+from cairnfs.namenode.writer import Operation, Writer
 from cairnfs.store.interface import Batch
 from cairnfs.store.memory import MemoryStore
 
@@ -42,9 +44,9 @@ class JournalledStore:
         return self.durable_sequence
 
 
-def put(key: bytes) -> object:
-    def operation(namespace: Batch, replicas: Batch) -> bytes:
-        namespace.put(key, b"1")
+def put(key: bytes) -> Operation[bytes]:
+    def operation(turn: Turn) -> bytes:
+        turn.namespace.put(key, b"1")
         return key
 
     return operation
@@ -53,8 +55,8 @@ def put(key: bytes) -> object:
 @pytest.mark.requirement("A04")
 async def test_answers_wait_for_the_journal_and_share_a_sync() -> None:
     journal = JournalledStore()
-    writer = Writer(journal, MemoryStore(), lambda error: None)
-    answers = [writer.run(put(b"k%d" % i)) for i in range(50)]  # type: ignore[arg-type]
+    writer = Writer(journal, MemoryStore(), SystemClock(), lambda error: None)
+    answers = [writer.run(put(b"k%d" % i)) for i in range(50)]
     while journal.last_sequence == 0:  # noqa: ASYNC110 - one pass of the loop at a time
         await asyncio.sleep(0)
     assert not any(answer.done() for answer in answers)
@@ -69,15 +71,15 @@ async def test_a_failed_operation_is_undone_alone() -> None:
     journal = JournalledStore()
     journal.may_sync.set()
     replicas = MemoryStore()
-    writer = Writer(journal, replicas, lambda error: None)
+    writer = Writer(journal, replicas, SystemClock(), lambda error: None)
 
-    def fails(namespace: Batch, locations: Batch) -> bytes:
-        namespace.put(b"bad", b"1")
-        locations.put(b"bad", b"1")
+    def fails(turn: Turn) -> bytes:
+        turn.namespace.put(b"bad", b"1")
+        turn.replicas.put(b"bad", b"1")
         raise NotFound("no such file")
 
     results = await asyncio.gather(
-        writer.run(put(b"a")), writer.run(fails), writer.run(put(b"b")),  # type: ignore[arg-type]
+        writer.run(put(b"a")), writer.run(fails), writer.run(put(b"b")),
         return_exceptions=True,
     )  # fmt: skip
     assert results[0] == b"a"
@@ -91,9 +93,9 @@ async def test_a_failed_operation_is_undone_alone() -> None:
 
 async def test_volatile_changes_do_not_wait_for_the_journal() -> None:
     journal = JournalledStore()
-    writer = Writer(journal, MemoryStore(), lambda error: None)
-    durable = writer.run(put(b"a"))  # type: ignore[arg-type]
-    volatile = writer.run(lambda namespace, replicas: b"seen", volatile=True)
+    writer = Writer(journal, MemoryStore(), SystemClock(), lambda error: None)
+    durable = writer.run(put(b"a"))
+    volatile = writer.run(lambda turn: b"seen", volatile=True)
     assert await volatile == b"seen"
     assert not durable.done()
     journal.may_sync.set()
@@ -108,13 +110,13 @@ async def test_a_failed_sync_answers_nobody_with_success(
     journal = JournalledStore()
     journal.sync_error = StorageError("fdatasync: Input/output error")
     failures: list[BaseException] = []
-    writer = Writer(journal, MemoryStore(), failures.append)
-    first = writer.run(put(b"a"))  # type: ignore[arg-type]
+    writer = Writer(journal, MemoryStore(), SystemClock(), failures.append)
+    first = writer.run(put(b"a"))
     journal.may_sync.set()
     with pytest.raises(RetriableError, match="Input/output"):
         await first
     with pytest.raises(RetriableError):
-        await writer.run(put(b"b"))  # type: ignore[arg-type]
+        await writer.run(put(b"b"))
     assert failures == [journal.sync_error]
     await writer.close()
     assert our_faults

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from cairnfs.blocks.nodes import StorageDescriptor
 from cairnfs.blocks.targets import TargetRequest
 from cairnfs.errors import FileSystemError
-from cairnfs.namenode.dispatch import KeptError, NotYetError, Turn
+from cairnfs.namenode.dispatch import KeptError, NotYetError
 from cairnfs.namenode.held import DATANODE
+from cairnfs.namenode.turn import Turn
 from cairnfs.namespace.catalog import Catalog, complete_block
 from cairnfs.namespace.records import BlockRecord
 from cairnfs.namespace.recovery import BlockRecovery, LeaseRelease, Outcome, Refused

@@ -12,8 +12,9 @@ from cairnfs.blocks.registry import Heartbeat
 from cairnfs.errors import IncorrectVersion
 from cairnfs.log import peer_fault
 from cairnfs.namenode.datanode_commands import encode_commands
-from cairnfs.namenode.dispatch import MethodTable, Turn
+from cairnfs.namenode.dispatch import MethodTable
 from cairnfs.namenode.namesystem import Namesystem
+from cairnfs.namenode.turn import Turn
 from cairnfs.namespace import synchronization
 from cairnfs.types import Caller, DatanodeStorage
 from cairnfs.wire.codec import (

@@ -13,13 +13,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from cairnfs.errors import CairnError
+from cairnfs.namenode.turn import Turn
 from cairnfs.namespace import retry_cache
 from cairnfs.net.rpc_server import LATER, Answer, Handler, RpcService, ServerCall
-from cairnfs.store.interface import Batch
 from cairnfs.types import Caller
 from cairnfs.wire.codec import parse
 
@@ -50,16 +49,6 @@ class NotYetError(Exception):
         self.key = key
         self.deadline_ms = deadline_ms
         self.error = error
-
-
-@dataclass(slots=True)
-class Turn:
-    """One change: the batches it writes to, and its times (wall and steady)."""
-
-    namespace: Batch
-    replicas: Batch
-    now_ms: int
-    steady_ms: int
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -189,18 +178,17 @@ def _change_handler(
         message = parse(request_type, request)
         caller = named_caller(call) if at_most_once else call.caller
 
-        def operation(namespace: Batch, replicas: Batch) -> bytes | CairnError:
-            turn = system.turn(namespace, replicas)
+        def operation(turn: Turn) -> bytes | CairnError:
             if not in_safe_mode:
                 system.check_safe_mode(name)
             try:
                 if not (at_most_once and caller.client_id):
                     return to_bytes(function(system, message, caller, turn))
                 settings = system.namespace.settings
-                answer = retry_cache.find_answer(settings, namespace, caller, turn.now_ms)
+                answer = retry_cache.find_answer(settings, turn.namespace, caller, turn.now_ms)
                 if answer is None:
                     answer = to_bytes(function(system, message, caller, turn))
-                    retry_cache.keep_answer(settings, namespace, caller, turn.now_ms, answer)
+                    retry_cache.keep_answer(settings, turn.namespace, caller, turn.now_ms, answer)
                 return answer
             except KeptError as kept:
                 return kept.error
@@ -231,4 +219,4 @@ def _change_handler(
     return handle
 
 
-__all__ = ["KeptError", "MethodTable", "NotYetError", "Turn", "named_caller", "to_bytes"]
+__all__ = ["KeptError", "MethodTable", "NotYetError", "named_caller", "to_bytes"]

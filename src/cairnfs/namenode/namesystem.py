@@ -22,7 +22,6 @@ from cairnfs.events import EventBus
 from cairnfs.namenode import layout
 from cairnfs.namenode.authorize import Authorizer
 from cairnfs.namenode.block_effects import BlockEffects
-from cairnfs.namenode.dispatch import Turn
 from cairnfs.namenode.groups import Groups
 from cairnfs.namenode.held import HeldCalls
 from cairnfs.namenode.locations import LocationEncoder
@@ -32,6 +31,7 @@ from cairnfs.namenode.settings import (
     read_topology,
     server_defaults,
 )
+from cairnfs.namenode.turn import Turn
 from cairnfs.namenode.upkeep import Upkeep
 from cairnfs.namenode.views import Views
 from cairnfs.namenode.writer import Writer
@@ -40,7 +40,6 @@ from cairnfs.namespace.catalog import Catalog, totals
 from cairnfs.namespace.context import Namespace
 from cairnfs.namespace.records import BlockRecord
 from cairnfs.store.durable import DurableStore
-from cairnfs.store.interface import Batch, Reader
 from cairnfs.store.volatile import VolatileStore
 from cairnfs.types import Block, Caller, ExtendedBlock
 from cairnfs.wire.codec import encode_server_defaults
@@ -87,7 +86,9 @@ class Namesystem:
         self.locations = LocationEncoder(
             self.info.pool_id, self.blocks.locator, self.wall_offset_ms
         )
-        self.writer = Writer(store, replica_store, on_failure, self.namespace.names.committed)
+        self.writer = Writer(
+            store, replica_store, clock, on_failure, self.namespace.names.committed
+        )
         self.held = HeldCalls(clock)
         self.effects = BlockEffects(self)
         self.upkeep = Upkeep(self)
@@ -140,17 +141,13 @@ class Namesystem:
 
     # --- turns and views -------------------------------------------------------------------
 
-    def turn(self, namespace: Batch, replicas: Batch) -> Turn:
-        """One change that begins now."""
-        return Turn(namespace, replicas, self.clock.now_ms(), self.clock.steady_ms())
-
     def block_turn(self, turn: Turn) -> block_turn.Turn:
         """The same as the block layer takes it."""
         return block_turn.Turn(turn.replicas, Catalog(turn.namespace), turn.steady_ms)
 
     def replica_view(self, turn: Turn) -> ReplicaCounts:
         """What the namespace asks about replicas while it changes something."""
-        return ReplicaCounts(self.blocks, turn.replicas)
+        return ReplicaCounts(self.blocks, turn)
 
     # --- checks ----------------------------------------------------------------------------
 
@@ -181,11 +178,9 @@ class Namesystem:
     def touch_access_time(self, inode_id: int) -> None:
         """Note that a file was read; nobody waits for it."""
 
-        def operation(namespace: Batch, replicas: Batch) -> None:
+        def operation(turn: Turn) -> None:
             if not self.blocks.safe_mode.on:
-                locations.touch_access_time(
-                    self.namespace, namespace, inode_id, self.clock.now_ms()
-                )
+                locations.touch_access_time(self.namespace, turn.namespace, inode_id, turn.now_ms)
 
         self.writer.submit(operation, _nobody_waits, volatile=True)
 
@@ -266,19 +261,19 @@ def _nobody_waits(result: object, error: BaseException | None) -> None:
 
 
 class ReplicaCounts:
-    """A :class:`cairnfs.namespace.context.ReplicaView` over one transaction."""
+    """A :class:`cairnfs.namespace.context.ReplicaView` within one turn."""
 
-    __slots__ = ("_blocks", "_tx")
+    __slots__ = ("_blocks", "_turn")
 
-    def __init__(self, blocks: BlockManager, tx: Reader) -> None:
+    def __init__(self, blocks: BlockManager, turn: Turn) -> None:
         self._blocks = blocks
-        self._tx = tx
+        self._turn = turn
 
     def live_replicas(self, block_id: int, /) -> int:
-        return self._blocks.live_replicas(self._tx, block_id)
+        return self._blocks.live_replicas(self._turn.replicas, block_id)
 
     def expected_locations(self, block_id: int, /) -> int:
-        return self._blocks.expected_locations(self._tx, block_id)
+        return self._blocks.expected_locations(self._turn.replicas, block_id)
 
     def live_datanodes(self) -> int:
         return self._blocks.registry.totals.live

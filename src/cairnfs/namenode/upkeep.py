@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cairnfs.blocks import notices
 from cairnfs.blocks.report import ReportedReplicas
-from cairnfs.blocks.turn import Turn
+from cairnfs.blocks.turn import Turn as BlockTurn
 from cairnfs.config import namenode_keys
 from cairnfs.errors import AlreadyBeingCreated, StorageError
 from cairnfs.namenode.held import DATANODE
 from cairnfs.namenode.settings import read_host_sets
+from cairnfs.namenode.turn import Turn
 from cairnfs.namenode.writer import Operation
 from cairnfs.namespace import recovery, removal, retry_cache
 from cairnfs.namespace.file_edit import find_block
-from cairnfs.store.interface import Batch
 from cairnfs.types import DatanodeStorage
 
 if TYPE_CHECKING:
@@ -42,14 +42,10 @@ class Upkeep:
         self._checkpointed_ms = system.clock.steady_ms()
         self._checkpointing = asyncio.Lock()
 
-    def _in_turn(self, work: Callable[[Turn], R]) -> Awaitable[R]:
+    def _in_turn(self, work: Callable[[BlockTurn], R]) -> Awaitable[R]:
         """Run a method of the block layer in a turn of its own."""
         system = self._system
-
-        def operation(namespace: Batch, replicas: Batch) -> R:
-            return work(system.block_turn(system.turn(namespace, replicas)))
-
-        return system.writer.run(operation, volatile=True)
+        return system.writer.run(lambda turn: work(system.block_turn(turn)), volatile=True)
 
     async def check_liveness(self) -> None:
         await self._in_turn(self._system.blocks.check_liveness)
@@ -84,8 +80,8 @@ class Upkeep:
     def _complete(self, block_id: int) -> None:
         system = self._system
 
-        def operation(namespace: Batch, replicas: Batch) -> None:
-            system.effects.complete_if_replicated(system.turn(namespace, replicas), block_id)
+        def operation(turn: Turn) -> None:
+            system.effects.complete_if_replicated(turn, block_id)
 
         def settle(result: None, error: BaseException | None) -> None:
             if error is not None:
@@ -99,13 +95,12 @@ class Upkeep:
         """A recovery came to nothing: begin it anew under another generation stamp."""
         system = self._system
 
-        def operation(namespace: Batch, replicas: Batch) -> None:
-            turn = system.turn(namespace, replicas)
-            found = find_block(namespace, block_id)
+        def operation(turn: Turn) -> None:
+            found = find_block(turn.namespace, block_id)
             if found is None:
                 return
             release = recovery.recover_again(
-                system.namespace, namespace, system.replica_view(turn), found[0], turn.now_ms
+                system.namespace, turn.namespace, system.replica_view(turn), found[0], turn.now_ms
             )
             if release is not None:
                 system.effects.released(turn, release)
@@ -149,9 +144,9 @@ class Upkeep:
     async def trim_retry_cache(self) -> None:
         system = self._system
 
-        def operation(namespace: Batch, replicas: Batch) -> int:
+        def operation(turn: Turn) -> int:
             return retry_cache.trim_answers(
-                system.namespace.settings, namespace, system.clock.now_ms(), ANSWERS_TRIMMED_AT_ONCE
+                system.namespace.settings, turn.namespace, turn.now_ms, ANSWERS_TRIMMED_AT_ONCE
             )
 
         while await system.writer.run(operation) == ANSWERS_TRIMMED_AT_ONCE:
@@ -212,10 +207,9 @@ class Upkeep:
 
 
 def _release(system: Namesystem, inode_id: int) -> Operation[None]:
-    def operation(namespace: Batch, replicas: Batch) -> None:
-        turn = system.turn(namespace, replicas)
+    def operation(turn: Turn) -> None:
         release = recovery.release_expired(
-            system.namespace, namespace, system.replica_view(turn), inode_id, turn.now_ms
+            system.namespace, turn.namespace, system.replica_view(turn), inode_id, turn.now_ms
         )
         if release is not None:
             logger.info("the lease on %s ran out: %s", release.path, release.outcome.name)
@@ -225,9 +219,8 @@ def _release(system: Namesystem, inode_id: int) -> Operation[None]:
 
 
 def _collect(system: Namesystem) -> Operation[bool]:
-    def operation(namespace: Batch, replicas: Batch) -> bool:
-        turn = system.turn(namespace, replicas)
-        collected = removal.collect_garbage(namespace, GARBAGE_AT_ONCE)
+    def operation(turn: Turn) -> bool:
+        collected = removal.collect_garbage(turn.namespace, GARBAGE_AT_ONCE)
         system.effects.remove(turn, collected.blocks)
         return collected.more
 

@@ -16,8 +16,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from cairnfs.clock import Clock
 from cairnfs.errors import CairnError, DiskFull, LocalProtocolError, RetriableError
 from cairnfs.log import our_fault
+from cairnfs.namenode.turn import Turn
 from cairnfs.store.interface import Batch, Store
 
 logger = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ class Durable(Protocol):
     def sync(self) -> int: ...
 
 
-Operation = Callable[[Batch, Batch], R]
+Operation = Callable[[Turn], R]
 Settle = Callable[[R | None, BaseException | None], None]
 
 
@@ -59,7 +61,7 @@ class _Submitted:
 
 
 class Writer:
-    """Runs operations ``(namespace batch, replica batch) -> result`` on the event loop.
+    """Runs operations ``(turn) -> result`` on the event loop.
 
     ``on_failure`` is told when the journal failed: nothing more can be promised, and the
     process must stop. ``committed`` is called after each commit of the namespace."""
@@ -68,11 +70,13 @@ class Writer:
         self,
         namespace: Durable,
         replicas: Store,
+        clock: Clock,
         on_failure: Callable[[BaseException], None],
         committed: Callable[[], None] = lambda: None,
     ) -> None:
         self._namespace = namespace
         self._replicas = replicas
+        self._clock = clock
         self._on_failure = on_failure
         self._committed = committed
         self._loop = asyncio.get_running_loop()
@@ -115,7 +119,7 @@ class Writer:
 
     async def drained(self) -> None:
         """Return when everything submitted so far is durable and settled."""
-        await self.run(lambda namespace, replicas: None)
+        await self.run(lambda turn: None)
 
     async def close(self) -> None:
         """Settle what was submitted and end the sync thread."""
@@ -157,15 +161,14 @@ class Writer:
 
     def _execute(self, group: list[_Submitted]) -> None:
         namespace = self._namespace.batch()
-        replicas = self._replicas.batch()
+        clock = self._clock
+        turn = Turn(namespace, self._replicas, clock.now_ms(), clock.steady_ms())
         for submitted in group:
-            namespace_mark = namespace.savepoint()
-            replicas_mark = replicas.savepoint()
+            mark = turn.savepoint()
             try:
-                submitted.result = submitted.operation(namespace, replicas)
+                submitted.result = submitted.operation(turn)
             except Exception as error:
-                namespace.rollback(namespace_mark)
-                replicas.rollback(replicas_mark)
+                turn.rollback(mark)
                 submitted.error = error
         self.batches += 1
         self.operations += len(group)
@@ -175,15 +178,12 @@ class Writer:
             try:
                 self._namespace.commit(namespace)
             except BaseException:
-                replicas.abort()
+                turn.end_replicas(commit=False)
                 raise
             self._committed()
         else:
             namespace.abort()
-        if replicas.changes:
-            replicas.commit()
-        else:
-            replicas.abort()
+        turn.end_replicas(commit=True)
 
     def _settle_or_wait(self, group: list[_Submitted]) -> None:
         sequence = self._namespace.last_sequence

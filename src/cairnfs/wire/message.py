@@ -44,12 +44,21 @@ def parse(message_class: type[M], data: bytes | memoryview) -> M:
 
 @functools.lru_cache(maxsize=1024)
 def _with_strings(descriptor: Descriptor) -> tuple[tuple[str, bool, bool], ...]:
-    """(name, is repeated, is a message) of the fields that are or may hold strings."""
+    """(name, is repeated, is a message) of the fields that are or hold strings."""
     return tuple(
         (field.name, field.is_repeated, field.type == FieldDescriptor.TYPE_MESSAGE)
         for field in descriptor.fields
-        if field.type in (FieldDescriptor.TYPE_MESSAGE, FieldDescriptor.TYPE_STRING)
+        if _holds_strings(field, ())
     )
+
+
+def _holds_strings(field: FieldDescriptor, above: tuple[str, ...]) -> bool:
+    nested = field.message_type
+    if nested is None:
+        return field.type == FieldDescriptor.TYPE_STRING
+    if nested.full_name in above:
+        return False
+    return any(_holds_strings(each, (*above, nested.full_name)) for each in nested.fields)
 
 
 def _check_strings(message: Message) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from cairnfs.blocks.statistics import ReportType
 from cairnfs.namenode.client_protocol import PROTOCOL
 from cairnfs.namenode.datanode_protocol import report_bad_replicas
-from cairnfs.namenode.dispatch import MethodTable, Turn
+from cairnfs.namenode.dispatch import MethodTable
 from cairnfs.namenode.namesystem import Namesystem
+from cairnfs.namenode.turn import Turn
 from cairnfs.namespace import open_files
 from cairnfs.namespace.permissions import check_superuser
 from cairnfs.types import Caller

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cairnfs.namenode.client_protocol import PROTOCOL
-from cairnfs.namenode.dispatch import MethodTable, Turn
+from cairnfs.namenode.dispatch import MethodTable
 from cairnfs.namenode.namesystem import Namesystem
+from cairnfs.namenode.turn import Turn
 from cairnfs.namespace import creating, pipeline, recovery, truncating, writing
 from cairnfs.net.rpc_server import LATER, Answer, ServerCall
-from cairnfs.store.interface import Batch
 from cairnfs.types import Block, Caller, CreateFlag, LocatedBlock
 from cairnfs.wire.codec import (
     decode_extended_block,
@@ -62,6 +62,7 @@ def append(
     )
     if isinstance(result, recovery.Refused):
         raise system.effects.refuse(turn, result)
+    system.effects.remove(turn, result.removed_blocks)
     response = pb.AppendResponseProto(stat=encode_file_status(result.status))
     if result.block is not None:
         if not result.new_block:
@@ -155,12 +156,11 @@ def complete(system: Namesystem, raw: bytes, call: ServerCall) -> Answer:
     last = _own_block(system, request.last) if request.HasField("last") else None
     deadline_ms = system.clock.steady_ms() + system.complete_hold_ms
 
-    def operation(namespace: Batch, replicas: Batch) -> bytes | None:
-        turn = system.turn(namespace, replicas)
+    def operation(turn: Turn) -> bytes | None:
         system.check_safe_mode("complete")
         result = writing.complete(
             system.namespace,
-            namespace,
+            turn.namespace,
             system.replica_view(turn),
             call.caller,
             turn.now_ms,

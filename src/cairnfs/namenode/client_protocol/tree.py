@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from cairnfs.errors import InvalidRequest
 from cairnfs.namenode.client_protocol import PROTOCOL
-from cairnfs.namenode.dispatch import MethodTable, Turn
+from cairnfs.namenode.dispatch import MethodTable
 from cairnfs.namenode.namesystem import Namesystem
+from cairnfs.namenode.turn import Turn
 from cairnfs.namespace import attributes, concat, deleting, mkdirs, renaming
 from cairnfs.types import Caller
 from cairnfs.wire.codec import decode_permission
