@@ -114,7 +114,7 @@ def test_deletions_go_on_after_a_kill_and_after_a_stop(tmp_path: Path) -> None:
         record = dataset.table.find(POOL, 1)
         dataset.table.index.mark_deleting(dataset.table.pool_number(POOL), [record])  # type: ignore[list-item]
         dataset.table.index.set_flag("deleting", True)
-        dataset._deletion.close = lambda: dataset._deletion.end()  # type: ignore[method-assign]
+        dataset._deletion.close = dataset._deletion.end  # type: ignore[method-assign]
         stop(dataset)
         recorder = Recorder()
         again = open_dataset(tmp_path, recorder)

@@ -92,12 +92,12 @@ class TransferServer:
 
     def stop(self) -> None:
         """Stop accepting, end what is under way, close everything. Writers' replicas stay
-        for recovery."""
+        for recovery. A second call does nothing."""
+        if self._stopping or self._parking is None or self._listener is None:
+            return
         self._stopping = True
-        if self._parking is not None:
-            self._parking.stop()
-        if self._listener is not None:
-            self._listener.close()
+        self._parking.stop()
+        self._listener.close()
         with self._lock:
             active = list(self._active)
         for connection in active:
