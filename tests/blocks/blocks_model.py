@@ -151,9 +151,7 @@ class ModelCluster:
         """A NameNode process begins, with or without the replica map of the last one."""
         if not survived:
             self.store = MemoryStore()
-        self.manager = BlockManager(
-            self.settings, POOL, self.random, resolve=self.locations.get
-        )
+        self.manager = BlockManager(self.settings, POOL, self.random, resolve=self.locations.get)
         self.reports.clear()
         with self.turn() as turn:
             self.manager.load(turn, survived=survived)
@@ -213,7 +211,8 @@ class ModelCluster:
         holders = [
             (node, held)
             for node in self.nodes.values()
-            if node.up and (held := node.find(facts.block_id)) is not None
+            if node.up
+            and (held := node.find(facts.block_id)) is not None
             and held[1].stamp == facts.generation_stamp
         ]
         if not holders:
@@ -396,7 +395,9 @@ class ModelCluster:
             self.report_bad(node, block.block_id)
             return
         for target, storage_uuid in zip(
-            transfer.targets, transfer.target_storage_ids, strict=True  # type: ignore[attr-defined]
+            transfer.targets,
+            transfer.target_storage_ids,
+            strict=True,  # type: ignore[attr-defined]
         ):
             other = self.nodes[target.id.datanode_uuid]
             if other.up and other.find(block.block_id) is None and storage_uuid not in other.failed:

@@ -131,8 +131,10 @@ class BlockLife:
         """The block is COMPLETE. Replicas that are still on their way have a moment."""
         block_id = facts.block_id
         self._recoveries.end(block_id)
+        # Verified now even if the role completed it in the same breath as it committed it.
+        good = self.committed(turn, facts)
         self._open.close(turn.tx, block_id)
-        if self._intake.good_replicas(turn.tx, block_id) < facts.replication:
+        if good < facts.replication:
             due_ms = turn.now_ms + self._settings.redundancy_grace_ms
             self._redundancy.settle_later(block_id, due_ms)
         else:

@@ -302,6 +302,8 @@ class NodeRegistry:
         named = 0
         capacity = dfs_used = remaining = pool_used = non_dfs_used = 0
         for report in reports:
+            if report.failed and report.storage.storage_uuid not in node.storages:
+                continue  # struck off already
             storage = self.storage(tx, node, report.storage)
             named += 1
             if storage.storage_type != report.storage.storage_type:
