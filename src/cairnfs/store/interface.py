@@ -100,7 +100,9 @@ class Journal(Protocol):
         """Write a record (to the kernel, not yet durable) and return its sequence number.
 
         A process crash after this loses nothing; a power cut may, until :meth:`sync`.
-        Raises ``StorageError``; the journal then accepts nothing more."""
+        Raises ``DiskFull`` and, for a record beyond the limit, ``LocalProtocolError``: then
+        nothing was written and the journal is as before. After any other ``StorageError``
+        it accepts nothing more."""
         ...
 
     def sync(self) -> int:
