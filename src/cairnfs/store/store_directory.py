@@ -63,7 +63,7 @@ def read_store_id(directory: Path) -> bytes:
         version = msgspec.json.decode(path.read_bytes(), type=_Version)
     except FileNotFoundError:
         raise StartupError(
-            f"{directory} holds no formatted store; format it first (cairn namenode -format) "
+            f"{directory} holds no formatted store; format it first (cairn namenode --format) "
             "or name the directory that holds yours"
         ) from None
     except OSError as error:
