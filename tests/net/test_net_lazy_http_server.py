@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import uvloop
 from aiohttp import web
 
 from cairnfs.errors import StartupError
@@ -20,6 +21,35 @@ def make_app() -> web.Application:
     app = web.Application()
     app.router.add_get("/{name}", greet)
     return app
+
+
+def test_uvloop_hands_over_too() -> None:
+    """Its transports behave differently before reading has begun."""
+
+    async def serve() -> bytes:
+        server = LazyHttpServer(make_app)
+        await server.start("127.0.0.1", 0)
+        try:
+            return await fetch(server.port, "x")
+        finally:
+            await server.close()
+
+    assert uvloop.run(serve()).endswith(b"hello x")
+
+
+async def test_peer_that_says_much_before_it_is_served() -> None:
+    server = LazyHttpServer(make_app)
+    await server.start("127.0.0.1", 0)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        requests = 5_000
+        writer.write(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n" * (requests - 1))
+        writer.write(b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).count(b"hello x") == requests
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        await server.close()
 
 
 async def fetch(port: int, name: str) -> bytes:

@@ -11,7 +11,7 @@ import asyncio
 import importlib
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from cairnfs.errors import StartupError
 from cairnfs.log import our_fault
@@ -22,16 +22,52 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+# What a peer may say before somebody listens; a request's head is below 1 KiB.
+_EARLY_BYTES_MAX = 64 * 1024
+
+
 class _Doorman(asyncio.Protocol):
-    """Keeps a connection waiting until there is somebody to serve it."""
+    """Keeps a connection, and what it says, until there is somebody to serve it.
+
+    (Reading is not simply paused: uvloop does not take it up again where it was paused
+    before it began.)"""
 
     def __init__(self, server: LazyHttpServer) -> None:
         self._server = server
+        self._transport: asyncio.Transport | None = None
+        self._early = bytearray()
+        self._paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.pause_reading()
-        self._server.admit(transport)
+        # uvloop's transports have the interface, not the class.
+        self._transport = cast(asyncio.Transport, transport)
+        self._server.admit(self)
+
+    def data_received(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._early += data
+        if len(self._early) > _EARLY_BYTES_MAX and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def hand_over(self, handler: asyncio.Protocol) -> None:
+        """Let ``handler`` go on where this one waited."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.set_protocol(handler)
+        handler.connection_made(transport)
+        if self._early:
+            handler.data_received(bytes(self._early))
+        if self._paused:
+            transport.resume_reading()
 
 
 class LazyHttpServer:
@@ -83,9 +119,9 @@ class LazyHttpServer:
             await self._server.wait_closed()
             self._server = None
 
-    def admit(self, transport: asyncio.Transport) -> None:
+    def admit(self, visitor: _Doorman) -> None:
         """Give the connection to aiohttp as soon as that is there."""
-        task = asyncio.ensure_future(self._admit(transport))
+        task = asyncio.ensure_future(self._admit(visitor))
         self._admissions.add(task)
         task.add_done_callback(self._admissions.discard)
 
@@ -94,23 +130,19 @@ class LazyHttpServer:
             return self._handler(self._runner)
         return _Doorman(self)
 
-    async def _admit(self, transport: asyncio.Transport) -> None:
+    async def _admit(self, visitor: _Doorman) -> None:
         try:
             if self._loading is None:
                 self._loading = asyncio.ensure_future(self._load())
             runner = await asyncio.shield(self._loading)
         except Exception as error:
             our_fault(logger, "the web port cannot serve: %r", error, exc_info=error)
-            transport.close()
+            visitor.close()
             return
         except asyncio.CancelledError:
-            transport.close()
+            visitor.close()
             raise
-        if not transport.is_closing():
-            handler = self._handler(runner)
-            transport.set_protocol(handler)
-            handler.connection_made(transport)
-            transport.resume_reading()
+        visitor.hand_over(self._handler(runner))
 
     async def _load(self) -> web.AppRunner:
         for module in self._modules:
@@ -123,6 +155,6 @@ class LazyHttpServer:
         return runner
 
     @staticmethod
-    def _handler(runner: web.AppRunner) -> asyncio.BaseProtocol:
+    def _handler(runner: web.AppRunner) -> asyncio.Protocol:
         assert runner.server is not None
         return runner.server()
