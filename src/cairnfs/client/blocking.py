@@ -19,14 +19,17 @@ from cairnfs.client.direct import DirectClock, DirectLink, run_directly
 from cairnfs.client.entry import Entry
 from cairnfs.client.filesystem import Entries, configuration
 from cairnfs.client.filesystem import FileSystem as AsyncFileSystem
-from cairnfs.client.namenode import FsStatus
+from cairnfs.client.plain_namenode import PlainNamenode
 from cairnfs.config.configuration import Configuration
 from cairnfs.types import ContentSummary, DatanodeInfo, FsServerDefaults, LocatedBlock
 
 if TYPE_CHECKING:
+    from cairnfs.client.answers import FsStatus
+    from cairnfs.client.calls import NamenodeCalls
     from cairnfs.client.file_objects import FileIn, FileOut
     from cairnfs.client.filesystem import Conf
     from cairnfs.client.loop_thread import LoopThread
+    from cairnfs.client.namenode import Namenode
     from cairnfs.wire.block_checksum import FileChecksum
 
 T = TypeVar("T")
@@ -35,6 +38,9 @@ _STEP_ENTRIES = 1000
 
 class _DirectFileSystem(AsyncFileSystem):
     """One whose calls to the NameNode need no event loop; it opens no files."""
+
+    def _new_namenode(self, calls: NamenodeCalls, client_name: str) -> Namenode:
+        return cast("Namenode", PlainNamenode(calls, client_name))
 
     def _dial(self, host: str, port: int, client_id: bytes) -> Link:
         return DirectLink(

@@ -20,7 +20,6 @@ from cairnfs.errors import (
     StandbyState,
     TransportError,
 )
-from cairnfs.wire.message import parse, serialize
 
 PROTOCOL = "org.apache.hadoop.hdfs.protocol.ClientProtocol"
 _CLIENT_ID_BYTES = 16
@@ -97,17 +96,25 @@ class NamenodeCalls:
 
         For ``wait_ms`` more than the rules say, a NameNode that cannot be reached or is in
         safe mode is waited for. Raises the NameNode's error, or ``TransportError``."""
+        from cairnfs.wire.message import parse, serialize
+
         body = serialize(request)
+        data = await self.call_raw(method, body, timeout_ms=timeout_ms, wait_ms=wait_ms)
+        return parse(answer, data)  # type: ignore[type-var]
+
+    async def call_raw(
+        self, method: str, body: bytes, *, timeout_ms: int | None = None, wait_ms: int = 0
+    ) -> bytes:
+        """As :meth:`call`, from message bytes to message bytes."""
         call_id = self._next_call_id
         self._next_call_id = (call_id + 1) & _CALL_ID_MAX
         attempt = _Attempts(self._rules, len(self._links), self._now_ms(), wait_ms)
         while True:
             used = self._active
             try:
-                data = await self._links[used].call(
+                return await self._links[used].call(
                     method, body, timeout_ms, call_id=call_id, retry_count=attempt.count
                 )
-                return parse(answer, data)  # type: ignore[type-var]
             except (TransportError, StandbyState) as error:
                 pause_ms = attempt.elsewhere(error, self._now_ms())
                 if self._active == used:

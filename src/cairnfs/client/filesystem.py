@@ -15,7 +15,6 @@ from cairnfs.client import paths
 from cairnfs.client.address import Target, default_user, resolve
 from cairnfs.client.calls import PROTOCOL, Dial, Link, NamenodeCalls, RetryRules
 from cairnfs.client.entry import Entry, name_text
-from cairnfs.client.namenode import FsStatus, Namenode
 from cairnfs.client.recovering import until_true, while_recovering
 from cairnfs.client.settings import ClientSettings
 from cairnfs.clock import Clock, SystemClock
@@ -31,7 +30,9 @@ from cairnfs.types import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cairnfs.client.answers import FsStatus
     from cairnfs.client.files import Files
+    from cairnfs.client.namenode import Namenode
     from cairnfs.client.reader import FileReader
     from cairnfs.client.writer import FileWriter
     from cairnfs.wire.block_checksum import FileChecksum
@@ -98,7 +99,7 @@ class FileSystem:
         )
         # Names the holder of leases; as with Hadoop's clients it says whose it is.
         name = client_name or f"CairnClient_{os.getpid()}_{os.urandom(6).hex()}"
-        self.namenode = Namenode(calls, name)
+        self.namenode = self._new_namenode(calls, name)
         self.home = f"{settings.home_prefix.rstrip('/')}/{user}"
         self._files: Files | None = None
         self._defaults: FsServerDefaults | None = None
@@ -126,6 +127,11 @@ class FileSystem:
                 await fs.close()
                 raise
         return fs
+
+    def _new_namenode(self, calls: NamenodeCalls, client_name: str) -> Namenode:
+        from cairnfs.client.namenode import Namenode
+
+        return Namenode(calls, client_name)
 
     def _dial(self, host: str, port: int, client_id: bytes) -> Link:
         from cairnfs.net.rpc_client import RpcClient

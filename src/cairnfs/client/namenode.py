@@ -9,9 +9,9 @@ All raise the NameNode's own error, ``InvalidPath`` for a path that is no UTF-8,
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cairnfs.client.answers import FsStatus, Listing
 from cairnfs.errors import InvalidPath, NotFound
 from cairnfs.types import (
     ContentSummary,
@@ -35,26 +35,6 @@ CREATE_FLAG = nn.CreateFlagProto.CREATE
 OVERWRITE_FLAG = nn.CreateFlagProto.OVERWRITE
 APPEND_FLAG = nn.CreateFlagProto.APPEND
 NEW_BLOCK_FLAG = nn.CreateFlagProto.NEW_BLOCK
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A page of a directory; ``remaining`` entries follow (0: this was the last page)."""
-
-    entries: tuple[FileStatus, ...]
-    remaining: int
-
-
-@dataclass(frozen=True, slots=True)
-class FsStatus:
-    """Space of the whole file system, in bytes, and blocks in need."""
-
-    capacity: int
-    used: int
-    remaining: int
-    under_replicated: int
-    corrupt_blocks: int
-    missing_blocks: int
 
 
 class Namenode:

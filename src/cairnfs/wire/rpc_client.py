@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
-
-from cairnfs.errors import CairnError, RemoteProtocolError, from_java
+from cairnfs.errors import CairnError, from_java
 from cairnfs.limits import RPC_FRAME_BYTES_MAX
-from cairnfs.wire import rpc
-from cairnfs.wire.proto.ipc_connection_context_pb2 import IpcConnectionContextProto
-from cairnfs.wire.proto.rpc_engine_pb2 import RequestHeaderProto
-from cairnfs.wire.proto.rpc_header_pb2 import (
-    RpcKindProto,
-    RpcRequestHeaderProto,
-    RpcResponseHeaderProto,
+from cairnfs.wire import plain, rpc
+
+# Numbers of RpcHeader.proto.
+_KIND_PROTOCOL_BUFFER = 2
+_OP_FINAL_PACKET = 0
+_STATUS_SUCCESS = 0
+_STATUS_FATAL = 2
+# What every request's header begins with, up to the tag of the call id.
+_HEADER_START = (
+    plain.number_field(1, _KIND_PROTOCOL_BUFFER) + plain.number_field(2, _OP_FINAL_PACKET) + b"\x18"
 )
 
 
@@ -50,16 +51,15 @@ class RpcClientConnection:
 
     def hello(self) -> bytes:
         """What to send first: connection header and context."""
-        context = IpcConnectionContextProto(protocol=self._protocol)
-        context.userInfo.effectiveUser = self._user
+        user = plain.text_field(1, self._user)
         if self._real_user:
-            context.userInfo.realUser = self._real_user
+            user += plain.text_field(2, self._real_user)
         return (
             rpc.MAGIC
             + bytes((rpc.VERSION, 0, rpc.AUTH_NONE))
             + rpc.frame(
                 self._header(rpc.CALL_ID_CONTEXT, rpc.RETRY_COUNT_NONE),
-                context.SerializeToString(),
+                plain.bytes_field(2, user) + plain.text_field(3, self._protocol),
             )
         )
 
@@ -67,11 +67,11 @@ class RpcClientConnection:
         """The frame of one call. ``body`` is the serialised request."""
         method_header = self._method_headers.get(method)
         if method_header is None:
-            method_header = RequestHeaderProto(
-                methodName=method,
-                declaringClassProtocolName=self._protocol,
-                clientProtocolVersion=self._version,
-            ).SerializeToString()
+            method_header = (
+                plain.text_field(1, method)
+                + plain.text_field(2, self._protocol)
+                + plain.number_field(3, self._version)
+            )
             self._method_headers[method] = method_header
         return rpc.frame(self._header(call_id, retry_count), method_header, body)
 
@@ -88,24 +88,24 @@ class RpcClientConnection:
         return [self._answer(buffer, start, end) for start, end in found]
 
     def _header(self, call_id: int, retry_count: int) -> bytes:
-        return RpcRequestHeaderProto(
-            rpcKind=RpcKindProto.RPC_PROTOCOL_BUFFER,
-            rpcOp=RpcRequestHeaderProto.RPC_FINAL_PACKET,
-            callId=call_id,
-            clientId=self.client_id,
-            retryCount=retry_count,
-        ).SerializeToString()
+        """``RpcRequestHeaderProto``: kind, operation, call id, client id, retry count."""
+        return (
+            _HEADER_START
+            + rpc.encode_varint(rpc.zigzag(call_id))
+            + plain.bytes_field(4, self.client_id)
+            + b"\x28"
+            + rpc.encode_varint(rpc.zigzag(retry_count))
+        )
 
     def _answer(self, buffer: bytes, start: int, end: int) -> RpcAnswer:
         raw, position = rpc.delimited(buffer, start, end)
-        try:
-            header = RpcResponseHeaderProto.FromString(raw)
-        except DecodeError:
-            raise RemoteProtocolError("the header of an RPC answer cannot be decoded") from None
-        if header.status == RpcResponseHeaderProto.SUCCESS:
+        header = plain.read(raw)
+        call_id = plain.number(header, 1) & 0xFFFFFFFF
+        status = plain.number(header, 2)
+        if status == _STATUS_SUCCESS:
             body, _ = rpc.delimited(buffer, position, end)
-            return RpcAnswer(header.callId, body, None)
-        error = from_java(header.exceptionClassName, header.errorMsg)
-        if header.status == RpcResponseHeaderProto.FATAL:
+            return RpcAnswer(call_id, body, None)
+        error = from_java(plain.text(header, 4, ""), plain.text(header, 5, ""))
+        if status == _STATUS_FATAL:
             raise error
-        return RpcAnswer(header.callId, b"", error)
+        return RpcAnswer(call_id, b"", error)
