@@ -91,6 +91,9 @@ class MemoryDataset:
         self.pools.add(pool_id)
         self.cluster_id = cluster_id
 
+    def remove_block_pool(self, pool_id: str) -> None:
+        self.pools.discard(pool_id)
+
     def delete_block_pool(self, pool_id: str, force: bool) -> None:
         self.pools.discard(pool_id)
 

@@ -157,4 +157,4 @@ class LossyNamenode(RuleBasedStateMachine):
 
 
 TestLossyNamenode = LossyNamenode.TestCase
-TestLossyNamenode.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestLossyNamenode.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

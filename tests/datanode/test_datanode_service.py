@@ -386,6 +386,7 @@ async def test_namenodes_can_be_exchanged_while_running() -> None:
             assert made.pools.services[0] is kept
             await made.pools.serve([second_address])
             assert [service.address for service in made.pools.services] == [second_address]
+            assert made.node.dataset.pools == {"BP-2"}  # type: ignore[attr-defined]
 
 
 async def test_half_open_connection_is_given_up_after_a_timeout(

@@ -447,4 +447,4 @@ def _serves(action: ServiceAction) -> bool:
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestAnyOrder.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)

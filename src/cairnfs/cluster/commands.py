@@ -96,7 +96,8 @@ def datanode(conf: Path | None, defines: tuple[str, ...]) -> None:
     from cairnfs.config.loading import load
     from cairnfs.datanode.main import run
 
-    sys.exit(run(load(conf, _parse_defines(defines))))
+    overrides = _parse_defines(defines)
+    sys.exit(run(load(conf, overrides), reload=lambda: load(conf, overrides)))
 
 
 def _parse_defines(defines: tuple[str, ...]) -> dict[str, str]:

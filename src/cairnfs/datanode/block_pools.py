@@ -54,18 +54,21 @@ class BlockPools:
         for address in addresses:
             wanted[address.nameservice].append(address)
         for nameservice in [name for name in self._pools if name not in wanted]:
-            await self._pools.pop(nameservice).stop()
+            pool = self._pools.pop(nameservice)
+            await pool.stop()
+            if pool.pool_id:
+                # Its replicas stay, but nobody may read or change them any more.
+                self._node.dataset.remove_block_pool(pool.pool_id)
         for nameservice, group in wanted.items():
-            pool = self._pools.get(nameservice)
-            if pool is None:
-                pool = self._pools[nameservice] = BlockPool(
+            if nameservice not in self._pools:
+                self._pools[nameservice] = BlockPool(
                     nameservice,
                     self._node,
                     self._obedient,
                     pools_elsewhere=self._pools_elsewhere,
                     given_up=self._pool_given_up,
                 )
-            await pool.serve(group)
+            await self._pools[nameservice].serve(group)
 
     async def stop(self) -> None:
         await asyncio.gather(*(pool.stop() for pool in self.all))
