@@ -31,6 +31,7 @@ from cairnfs.namenode.settings import (
     read_topology,
     server_defaults,
 )
+from cairnfs.namenode.statuses import StatusEncoder
 from cairnfs.namenode.turn import Turn
 from cairnfs.namenode.upkeep import Upkeep
 from cairnfs.namenode.views import Views
@@ -73,6 +74,7 @@ class Namesystem:
         self.authorizer = Authorizer(configuration, self.groups, superuser)
         self.namespace = Namespace(namespace_settings(configuration))
         self.namespace.load(self.views.namespace, clock.now_ms())
+        self.statuses = StatusEncoder(self.namespace)
         self.block_settings = BlockSettings.of(configuration)
         self.blocks = BlockManager(
             self.block_settings,

@@ -23,8 +23,9 @@ _RANGE_ALL = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class DirectoryPage:
-    """Children in the order of their bytes: names, and inodes undressed (fields of
-    :class:`records.Inode`). A file lists as itself, with an empty name.
+    """Children in the order of their bytes: names, and inodes as they are packed, so that
+    whoever has encoded the same record before need not decode it. A file lists as itself,
+    with an empty name.
 
     ``remaining`` is exact on the first page and when it is 0, and an upper bound
     otherwise: clients look only whether it is 0. ``storage_policy`` is inherited by
@@ -32,10 +33,15 @@ class DirectoryPage:
     for what is no file."""
 
     names: list[bytes]
-    rows: list[InodeRow]
+    values: list[bytes]
     remaining: int
     storage_policy: int
     blocks: list[FileBlocks | None] | None = None
+
+    @property
+    def rows(self) -> list[InodeRow]:
+        """The inodes undressed: fields of :class:`records.Inode`."""
+        return [unpack_row(value) for value in self.values]
 
 
 def get_listing(
@@ -63,7 +69,7 @@ def get_listing(
     if not inode.is_directory:
         blocks: list[FileBlocks | None] = [blocks_in_range(tx, inode, 0, _RANGE_ALL)]
         return DirectoryPage(
-            [b""], [inode], 0, walk.storage_policy, blocks if with_blocks else None
+            [b""], [walk.values[-1]], 0, walk.storage_policy, blocks if with_blocks else None
         )
     checker.target(walk, READ_EXECUTE)
     if with_blocks:
@@ -75,18 +81,17 @@ def _page(
     ns: Namespace, tx: Reader, directory: Inode, start_after: bytes, policy: int
 ) -> DirectoryPage:
     names: list[bytes] = []
-    rows: list[InodeRow] = []
+    values: list[bytes] = []
     if directory.entries == 0:
-        return DirectoryPage(names, rows, 0, policy)
+        return DirectoryPage(names, values, 0, policy)
     start, stop = _range(directory, start_after)
     limit = ns.settings.list_limit
-    unpack = unpack_row
     for key, value in tx.scan(start, stop):
         if len(names) == limit:
-            return DirectoryPage(names, rows, _remaining(directory, start_after, limit), policy)
+            return DirectoryPage(names, values, _remaining(directory, start_after, limit), policy)
         names.append(key[9:])
-        rows.append(unpack(value))
-    return DirectoryPage(names, rows, 0, policy)
+        values.append(value)
+    return DirectoryPage(names, values, 0, policy)
 
 
 def _page_with_blocks(
@@ -95,7 +100,7 @@ def _page_with_blocks(
     start, stop = _range(directory, start_after)
     limit = budget = ns.settings.list_limit
     names: list[bytes] = []
-    rows: list[InodeRow] = []
+    values: list[bytes] = []
     blocks: list[FileBlocks | None] = []
     more = False
     for key, value in tx.scan(start, stop):
@@ -104,11 +109,11 @@ def _page_with_blocks(
             break
         inode = unpack_inode(value)
         names.append(key[9:])
-        rows.append(inode)
+        values.append(value)
         blocks.append(blocks_in_range(tx, inode, 0, _RANGE_ALL) if inode.is_file else None)
         budget -= inode.entries * inode.replication if inode.is_file else 0
     remaining = _remaining(directory, start_after, len(names)) if more else 0
-    return DirectoryPage(names, rows, remaining, policy, blocks)
+    return DirectoryPage(names, values, remaining, policy, blocks)
 
 
 def _range(directory: Inode, start_after: bytes) -> tuple[bytes, bytes]:
@@ -137,4 +142,4 @@ def _name_of_cookie(tx: Reader, start_after: bytes) -> bytes:
 def _reserved_page(tx: Reader) -> DirectoryPage:
     group = walk_names(tx, []).head(0)[5]
     shown = RESERVED_INODE._replace(mode=0o770, group=group)
-    return DirectoryPage([INODES, RAW], [shown, shown], 0, 0)
+    return DirectoryPage([INODES, RAW], [shown.pack()] * 2, 0, 0)

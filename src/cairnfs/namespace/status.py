@@ -16,13 +16,13 @@ _TYPES = {int(file_type): file_type for file_type in FileType}
 RESERVED_INODE = Inode(0, DIRECTORY, 0, 0o1770, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
-def stat_row(ns: Namespace, tx: Reader, caller: Caller, path: str) -> tuple[InodeRow, int] | None:
-    """The inode at ``path`` undressed (fields of :class:`records.Inode`), and the storage
-    policy in force; None if there is none. For the wire encoder: no object is built.
+def stat_value(ns: Namespace, tx: Reader, caller: Caller, path: str) -> tuple[bytes, int] | None:
+    """The inode at ``path`` as it is packed, and the storage policy in force; None if there
+    is none. For an encoder that may know the record already: nothing is decoded.
 
     Raises ``InvalidPath``, ``PermissionDenied``, ``NotFound`` (an inode path)."""
     if is_reserved_path(path):
-        return RESERVED_INODE, 0
+        return RESERVED_INODE.pack(), 0
     try:
         walk, _ = resolve(ns, tx, caller, path, Intent.READ)
     except PermissionDenied:
@@ -32,7 +32,13 @@ def stat_row(ns: Namespace, tx: Reader, caller: Caller, path: str) -> tuple[Inod
         raise
     if not walk.exists:
         return None
-    return unpack_row(walk.values[-1]), walk.storage_policy
+    return walk.values[-1], walk.storage_policy
+
+
+def stat_row(ns: Namespace, tx: Reader, caller: Caller, path: str) -> tuple[InodeRow, int] | None:
+    """The same undressed: fields of :class:`records.Inode`."""
+    found = stat_value(ns, tx, caller, path)
+    return None if found is None else (unpack_row(found[0]), found[1])
 
 
 def get_file_info(ns: Namespace, tx: Reader, caller: Caller, path: str) -> FileStatus | None:

@@ -6,11 +6,11 @@ from __future__ import annotations
 from cairnfs.namenode.client_protocol import PROTOCOL
 from cairnfs.namenode.dispatch import MethodTable
 from cairnfs.namenode.namesystem import Namesystem
-from cairnfs.namespace.listing import DirectoryPage, get_listing
+from cairnfs.namespace.listing import get_listing
 from cairnfs.namespace.locations import FileBlocks, blocks_in_range, get_block_locations
-from cairnfs.namespace.records import DIRECTORY, Inode, InodeRow
-from cairnfs.namespace.status import stat_row
-from cairnfs.types import Caller, FileType
+from cairnfs.namespace.records import unpack_inode
+from cairnfs.namespace.status import stat_value
+from cairnfs.types import Caller
 from cairnfs.wire import namenode_answers as answers
 from cairnfs.wire.codec import parse
 from cairnfs.wire.namenode_requests import (
@@ -22,59 +22,16 @@ from cairnfs.wire.proto import client_namenode_pb2 as pb
 
 TABLE = MethodTable(PROTOCOL)
 
-_TYPES = {int(file_type): file_type for file_type in FileType}
 _RANGE_ALL = 1 << 62
-
-
-def encode_row(
-    system: Namesystem, row: InodeRow, name: bytes, policy: int, located: bytes | None = None
-) -> bytes:
-    """``HdfsFileStatusProto`` of an inode. ``policy`` is what it inherits."""
-    (
-        inode_id,
-        file_type,
-        own_policy,
-        mode,
-        owner,
-        group,
-        replication,
-        block_size,
-        atime,
-        mtime,
-        length,
-        entries,
-        _,
-        _,
-    ) = row
-    name_of = system.namespace.names.name
-    view = system.views.namespace
-    return answers.file_status(
-        _TYPES[file_type],
-        name,
-        length,
-        mode,
-        name_of(view, owner),
-        name_of(view, group),
-        mtime,
-        atime,
-        replication,
-        block_size,
-        inode_id,
-        entries if file_type == DIRECTORY else -1,
-        b"",
-        own_policy or policy,
-        0,
-        located,
-    )
 
 
 @TABLE.raw("getFileInfo")
 def get_file_info(system: Namesystem, request: bytes, caller: Caller) -> bytes:
-    path = file_info_request(request)
-    found = stat_row(system.namespace, system.views.namespace, caller, path)
+    view = system.views.namespace
+    found = stat_value(system.namespace, view, caller, file_info_request(request))
     if found is None:
         return answers.EMPTY
-    return answers.wrapped(encode_row(system, found[0], b"", found[1]))
+    return answers.wrapped(system.statuses.status(view, found[0], b"", found[1]))
 
 
 # Without symlinks a link's status is the status of what is there.
@@ -85,16 +42,15 @@ TABLE.raw("getFileLinkInfo")(get_file_info)
 def get_located_file_info(system: Namesystem, request: bytes, caller: Caller) -> bytes:
     path = parse(pb.GetLocatedFileInfoRequestProto, request).src
     view = system.views.namespace
-    found = stat_row(system.namespace, view, caller, path)
+    found = stat_value(system.namespace, view, caller, path)
     if found is None:
         return answers.EMPTY
-    row, policy = found
+    value, policy = found
+    inode = unpack_inode(value)
     located = None
-    if row[1] != DIRECTORY:
-        located = encode_blocks(
-            system, blocks_in_range(view, Inode._make(row), 0, _RANGE_ALL), caller
-        )
-    return answers.wrapped(encode_row(system, row, b"", policy, located))
+    if inode.is_file:
+        located = encode_blocks(system, blocks_in_range(view, inode, 0, _RANGE_ALL), caller)
+    return answers.wrapped(system.statuses.located_status(view, value, b"", policy, located))
 
 
 @TABLE.raw("getListing")
@@ -110,26 +66,25 @@ def list_directory(system: Namesystem, request: bytes, caller: Caller) -> bytes:
     )
     if page is None:
         return answers.EMPTY
-    return answers.listing_response(_encode_page(system, page, caller), page.remaining)
-
-
-def _encode_page(system: Namesystem, page: DirectoryPage, caller: Caller) -> list[bytes]:
+    view = system.views.namespace
     policy = page.storage_policy
     if page.blocks is None:
-        return [
-            encode_row(system, row, name, policy)
-            for name, row in zip(page.names, page.rows, strict=True)
-        ]
-    return [
-        encode_row(
-            system,
-            row,
+        halves = system.statuses.halves
+        return answers.listing_of_halves(
+            page.names, [halves(view, value, policy) for value in page.values], page.remaining
+        )
+    entries = zip(page.names, page.values, page.blocks, strict=True)
+    statuses = [
+        system.statuses.located_status(
+            view,
+            value,
             name,
             policy,
             None if blocks is None else encode_blocks(system, blocks, caller),
         )
-        for name, row, blocks in zip(page.names, page.rows, page.blocks, strict=True)
+        for name, value, blocks in entries
     ]
+    return answers.listing_response(statuses, page.remaining)
 
 
 @TABLE.raw("getBlockLocations")
