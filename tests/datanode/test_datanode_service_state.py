@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cairnfs.datanode.incremental import FactStatus, PendingFacts, ReplicaFact
-from cairnfs.datanode.service_state import (
-    DISALLOWED_RETRY_MS,
-    FACTS_LINGER_MS,
+from cairnfs.datanode.service_events import (
     AskVersion,
     FactsDelivered,
     FactsFailed,
@@ -25,7 +23,6 @@ from cairnfs.datanode.service_state import (
     HeartbeatFailed,
     NamespaceAccepted,
     NamespaceRefused,
-    Phase,
     Register,
     Registered,
     ReportWanted,
@@ -34,9 +31,14 @@ from cairnfs.datanode.service_state import (
     SendHeartbeat,
     ServiceAction,
     ServiceEvent,
+    Tick,
+)
+from cairnfs.datanode.service_state import (
+    DISALLOWED_RETRY_MS,
+    FACTS_LINGER_MS,
+    Phase,
     ServiceSettings,
     ServiceState,
-    Tick,
 )
 from cairnfs.types import Block, DatanodeStorage
 
@@ -164,6 +166,9 @@ def test_any_call_that_finds_us_unknown_leads_to_registration(event: ServiceEven
 
 def test_namenode_that_keeps_asking_for_registration_gets_it_ever_less_often() -> None:
     service = Service().serving()
+    assert service(HeartbeatAnswered(register=True)) == [AskVersion()]
+    service(NamespaceAccepted())
+    service(Registered())
     waits = []
     for _ in range(8):
         service(HeartbeatAnswered(register=True))

@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cairnfs.clock import Clock, SystemClock
 from cairnfs.config import Configuration, keys
@@ -38,6 +39,9 @@ from cairnfs.errors import StartupError, StorageError, UnsupportedOperation
 from cairnfs.events import Event, EventBus
 from cairnfs.net.lazy_http_server import LazyHttpServer
 from cairnfs.net.rpc_server import RpcServer
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 logger = logging.getLogger(__name__)
 
@@ -244,12 +248,12 @@ class DataNode:
             self.dataset, self._transfers, rpc, pools, obedience, recoveries, self.clock
         )
 
-        def make_app() -> object:
+        def make_app() -> web.Application:
             from cairnfs.datanode.http import make_app
 
             return make_app(status)
 
-        http = LazyHttpServer(make_app, ("cairnfs.datanode.http",))  # type: ignore[arg-type]
+        http = LazyHttpServer(make_app, ("cairnfs.datanode.http",))
         await http.start(*settings.http_address)
         self.http_port = http.port
         self._closing.push_async_callback(http.close)

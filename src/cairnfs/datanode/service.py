@@ -18,7 +18,7 @@ from cairnfs.datanode import messages
 from cairnfs.datanode.commands import Register as RegisterOrder
 from cairnfs.datanode.incremental import FactBatch, ReplicaFact
 from cairnfs.datanode.node import Node
-from cairnfs.datanode.service_state import (
+from cairnfs.datanode.service_events import (
     AskVersion,
     FactsDelivered,
     FactsFailed,
@@ -31,7 +31,6 @@ from cairnfs.datanode.service_state import (
     HeartbeatFailed,
     NamespaceAccepted,
     NamespaceRefused,
-    Phase,
     Register,
     Registered,
     ReportWanted,
@@ -40,8 +39,11 @@ from cairnfs.datanode.service_state import (
     SendHeartbeat,
     ServiceAction,
     ServiceEvent,
-    ServiceState,
     Tick,
+)
+from cairnfs.datanode.service_state import (
+    Phase,
+    ServiceState,
 )
 from cairnfs.errors import (
     CairnError,

@@ -21,7 +21,30 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cairnfs.datanode.incremental import FactBatch, FactStatus, PendingFacts, ReplicaFact
+from cairnfs.datanode.incremental import FactStatus, PendingFacts, ReplicaFact
+from cairnfs.datanode.service_events import (
+    AskVersion,
+    FactsDelivered,
+    FactsFailed,
+    FactsHappened,
+    Failure,
+    FullReportDelivered,
+    FullReportFailed,
+    HandshakeFailed,
+    HeartbeatAnswered,
+    HeartbeatFailed,
+    NamespaceAccepted,
+    NamespaceRefused,
+    Register,
+    Registered,
+    ReportWanted,
+    SendFacts,
+    SendFullReport,
+    SendHeartbeat,
+    ServiceAction,
+    ServiceEvent,
+    Tick,
+)
 from cairnfs.limits import REPORT_CALLS_IN_FLIGHT_MAX
 
 # First wait after a failure. A restarted NameNode is back within a second or two, and
@@ -32,10 +55,6 @@ RETRY_MAX_MS = 10_000
 FACTS_LINGER_MS = 1_000
 # A NameNode that refuses this DataNode's address (include and exclude files) is asked rarely.
 DISALLOWED_RETRY_MS = 30_000
-
-# A registration that lasted this long was a good one; told to register sooner than that
-# (two nodes with one identity, say) it waits ever longer.
-REGISTRATION_STABLE_MS = 30_000
 # A full report that the NameNode could not take is a burden: the next one waits.
 REPORT_RETRY_FIRST_MS = 5_000
 REPORT_RETRY_MAX_MS = 600_000
@@ -50,16 +69,6 @@ class Phase(enum.Enum):
     REFUSED = "refused"
 
 
-class Failure(enum.Enum):
-    """Why a call came to nothing, as far as the next step depends on it."""
-
-    UNREACHABLE = "unreachable"
-    UNREGISTERED = "unregistered"
-    DISALLOWED = "disallowed"
-    LEASE_INVALID = "lease invalid"
-    OTHER = "other"
-
-
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """Intervals, all in milliseconds (see ``config.datanode_keys``)."""
@@ -68,142 +77,6 @@ class ServiceSettings:
     block_report_interval_ms: int = 21_600_000
     block_report_initial_delay_ms: int = 0
     incremental_interval_ms: int = 0
-
-
-# --- events --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time has passed."""
-
-
-@dataclass(frozen=True, slots=True)
-class NamespaceAccepted:
-    """The NameNode answered versionRequest and fits this DataNode."""
-
-
-@dataclass(frozen=True, slots=True)
-class NamespaceRefused:
-    """The NameNode belongs to another cluster or version. ``reason``: one sentence."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """registerDatanode was answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class HandshakeFailed:
-    """versionRequest or registerDatanode failed."""
-
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class HeartbeatAnswered:
-    """``lease_id`` allows a full report if not 0; ``register`` was ordered."""
-
-    lease_id: int = 0
-    register: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class HeartbeatFailed:
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class FactsHappened:
-    """Replicas began, were finished, or went, in this order."""
-
-    facts: tuple[ReplicaFact, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FactsDelivered:
-    """An incremental report was answered."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class FactsFailed:
-    number: int
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class FullReportDelivered:
-    """Every message of the full report was answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class FullReportFailed:
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class ReportWanted:
-    """An operator or the NameNode wants a report now."""
-
-    incremental: bool
-
-
-ServiceEvent = (
-    Tick
-    | NamespaceAccepted
-    | NamespaceRefused
-    | Registered
-    | HandshakeFailed
-    | HeartbeatAnswered
-    | HeartbeatFailed
-    | FactsHappened
-    | FactsDelivered
-    | FactsFailed
-    | FullReportDelivered
-    | FullReportFailed
-    | ReportWanted
-)
-
-
-# --- actions -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class AskVersion:
-    """Call versionRequest; answer with NamespaceAccepted, -Refused or HandshakeFailed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Register:
-    """Call registerDatanode; answer with Registered or HandshakeFailed."""
-
-
-@dataclass(frozen=True, slots=True)
-class SendHeartbeat:
-    """Call sendHeartbeat; ``want_lease`` asks to be allowed a full report."""
-
-    want_lease: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SendFacts:
-    """Call blockReceivedAndDeleted; answer with FactsDelivered or FactsFailed."""
-
-    batch: FactBatch
-
-
-@dataclass(frozen=True, slots=True)
-class SendFullReport:
-    """List all replicas and call blockReport under ``lease_id`` (0: an ordered report)."""
-
-    lease_id: int
-
-
-ServiceAction = AskVersion | Register | SendHeartbeat | SendFacts | SendFullReport
 
 
 @dataclass(slots=True)
@@ -245,7 +118,7 @@ class ServiceState:
     refusal: str = ""
     _backoff: _Backoff = field(init=False)
     _anew: _Backoff = field(init=False)
-    _registered_at_ms: int = -REGISTRATION_STABLE_MS
+    _welcome: bool = True
     _call_open: bool = False
     _retry_at_ms: int = 0
     _heartbeat_open: bool = False
@@ -344,14 +217,16 @@ class ServiceState:
             return
         if register:
             self._start_over(now_ms)
-        elif lease_id:
+            return
+        self._welcome = True
+        if lease_id:
             self._lease_id = lease_id
 
     def _on_registered(self, now_ms: int) -> None:
         self._call_open = False
         self._backoff.reset()
         self.phase = Phase.SERVING
-        self._registered_at_ms = now_ms
+        self._welcome = False
         # A heartbeat first: the NameNode trusts a full report only of a node it has heard.
         self._heartbeat_at_ms = now_ms
         self._lease_id = 0
@@ -385,10 +260,11 @@ class ServiceState:
         """Shake hands again: the NameNode has forgotten us (it may be a new one)."""
         self.phase = Phase.CONNECTING
         self._call_open = False
-        if now_ms - self._registered_at_ms >= REGISTRATION_STABLE_MS:
+        if self._welcome:
             self._anew.reset()
             self._retry_at_ms = now_ms
         else:
+            # It registered us and knew us no more at the first heartbeat: no hot loop.
             self._retry_at_ms = self._anew.until_ms(now_ms)
 
     def _report_wait_ms(self, failure: Failure) -> int:
