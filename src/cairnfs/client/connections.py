@@ -33,12 +33,12 @@ class Connections:
     def take_idle(self, node: DatanodeInfo) -> DataSocket | None:
         """An idle connection that still seems good, or None."""
         address = self.address(node)
-        for number in reversed(self._idle):
-            if self._idle[number][0] == address:
-                sock = self._idle.pop(number)[1]
-                if sock.is_idle():
-                    return sock
-                sock.close()
+        # The one put last is the least likely to have been closed meanwhile.
+        for number in [n for n, entry in self._idle.items() if entry[0] == address][::-1]:
+            sock = self._idle.pop(number)[1]
+            if sock.is_idle():
+                return sock
+            sock.close()
         return None
 
     async def connect(self, node: DatanodeInfo) -> DataSocket:

@@ -130,6 +130,7 @@ class RawOut(io.RawIOBase):
         self.name = writer.path
         self.mode = "wb"
         self._call = run
+        self._aborted = False
 
     def writable(self) -> bool:
         return True
@@ -137,6 +138,8 @@ class RawOut(io.RawIOBase):
     def write(self, data: ReadableBuffer) -> int:
         if not isinstance(data, bytes):
             data = memoryview(data).cast("B")
+        if self._aborted:
+            return len(data)
         return self._call(self.writer.write(data))
 
     def tell(self) -> int:
@@ -145,7 +148,13 @@ class RawOut(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             super().close()
-            self._call(self.writer.close())
+            if not self._aborted:
+                self._call(self.writer.close())
+
+    def abort(self) -> None:
+        """Leave the file as it is; what is still buffered above goes nowhere."""
+        self._aborted = True
+        self._call(self.writer.abort())
 
 
 class FileOut(io.BufferedWriter):
@@ -165,9 +174,6 @@ class FileOut(io.BufferedWriter):
             return self.raw.write(data)
         return super().write(data)
 
-    def tell(self) -> int:
-        return super().tell()
-
     def hflush(self) -> None:
         """Return when all DataNodes have what was written: new readers see it."""
         self.flush()
@@ -180,9 +186,8 @@ class FileOut(io.BufferedWriter):
 
     def abort(self) -> None:
         """Stop without finishing: the file stays open until its lease runs out."""
-        self._call(self.raw.writer.abort())
-        io.RawIOBase.close(self.raw)
-        self.detach()
+        self.raw.abort()
+        self.close()
 
     def copy_from(
         self, source: IO[bytes], progress: Callable[[int], None] = lambda count: None
