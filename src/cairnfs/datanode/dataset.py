@@ -30,6 +30,7 @@ from cairnfs.datanode.interface import (
     VolumeSpace,
 )
 from cairnfs.datanode.open_replica import OpenReplica, hash_file
+from cairnfs.datanode.replica_list import ReplicaList
 from cairnfs.datanode.replica_moving import move_replica
 from cairnfs.datanode.replica_reader import ReplicaReader, open_reader
 from cairnfs.datanode.replica_recovery import ReplicaRecovery
@@ -39,7 +40,8 @@ from cairnfs.datanode.settings import DatasetSettings
 from cairnfs.datanode.startup import Reconciliation, StartupFindings
 from cairnfs.datanode.storage_group import OpenStorages, lock_directory, open_storages
 from cairnfs.datanode.syncing import Syncer
-from cairnfs.errors import FileSystemError, ReplicaNotFound, StartupError
+from cairnfs.errors import FileSystemError, ReplicaNotFound, StartupError, StorageError
+from cairnfs.log import our_fault
 from cairnfs.replica.life import ReplicaLife
 from cairnfs.types import (
     Block,
@@ -119,9 +121,15 @@ class Dataset:
         return dataset
 
     def close(self) -> None:
-        """Stop all writers, sync everything and leave the mark of a clean stop."""
+        """Stop all writers, sync everything and leave the mark of a clean stop.
+
+        A writer that does not end in time is left behind: its replica is not finalized, and
+        the next start finds it as after a crash."""
         for replica in list(self.table.open.values()):
-            replica.stop_writer(self.table.settings.writer_stop_ms / 1000)
+            try:
+                replica.stop_writer(self.table.settings.writer_stop_ms / 1000)
+            except StorageError as error:
+                our_fault(logger, "stopping: %s", error)
         self._deletion.close()
         self._syncer.close()
         self.table.index.close()
@@ -267,17 +275,9 @@ class Dataset:
     def iter_replicas(self, pool_id: str) -> Iterator[tuple[str, Replica]]:
         """(Storage uuid, replica) of all that a block report names, in one scan of the index.
 
-        Open replicas come first, as they are now; temporary ones are not reported."""
+        Each block once, as it was at some moment meanwhile; temporary ones are not named."""
         table = self.table
-        seen: set[int] = set()
-        for (of, block_id), replica in list(table.open.items()):
-            if of != pool_id:
-                continue
-            seen.add(block_id)
-            life = replica.life
-            state = life.state if life.original_state is None else life.original_state
-            if state is not ReplicaState.TEMPORARY:
-                yield replica.volume.storage_uuid, Replica(life.block, state)
+        at_first = {block_id for of, block_id in list(table.open) if of == pool_id}
         uuids = {
             number: volume.storage_uuid
             for number, volume in table.volumes.items()
@@ -285,18 +285,30 @@ class Dataset:
         }
         for record in table.index.scan(table.pool_number(pool_id)):
             storage_uuid = uuids.get(record.volume)
-            if storage_uuid is None or record.deleting or record.block_id in seen:
+            if storage_uuid is None or record.deleting or record.block_id in at_first:
                 continue
             yield storage_uuid, Replica(record.block, record.state)
+        for block_id in at_first:
+            # It may have been closed, or deleted, since.
+            found = table.find(pool_id, block_id)
+            life = life_of(found)
+            if found is None or life is None:
+                continue
+            number = found.volume.number if isinstance(found, OpenReplica) else found.volume
+            state = life.state if life.original_state is None else life.original_state
+            if state is not ReplicaState.TEMPORARY and number in uuids:
+                yield uuids[number], Replica(life.block, state)
 
-    def block_report(self, pool_id: str) -> dict[DatanodeStorage, list[Replica]]:
+    def block_report(self, pool_id: str) -> dict[DatanodeStorage, ReplicaList]:
         """By storage, for a full block report; each working storage has an entry."""
-        storages = {storage.storage_uuid: storage for storage in self.storages()}
-        found: dict[DatanodeStorage, list[Replica]] = {s: [] for s in storages.values()}
+        storages = self.storages()
+        lists = {storage.storage_uuid: ReplicaList() for storage in storages}
         for storage_uuid, replica in self.iter_replicas(pool_id):
-            if storage_uuid in storages:
-                found[storages[storage_uuid]].append(replica)
-        return found
+            found = lists.get(storage_uuid)
+            if found is not None:
+                block = replica.block
+                found.add(block.block_id, block.generation_stamp, block.num_bytes, replica.state)
+        return {storage: lists[storage.storage_uuid] for storage in storages}
 
     def replica(self, pool_id: str, block_id: int) -> Replica | None:
         """The replica of a block, in whatever state."""

@@ -142,5 +142,8 @@ class DeletionQueue:
                     return
                 keys = list(self._pending)[:_BATCH]
             for key in keys:
-                with self._table.lock(key[1]):
-                    self.finish(*key)
+                try:
+                    with self._table.lock(key[1]):
+                        self.finish(*key)
+                except Exception:
+                    our_fault(logger, "blk_%d was not deleted", key[1], exc_info=True)

@@ -153,8 +153,9 @@ class ReplicaTable:
                 f"this node has no working storage of type {storage_type.name}; it has "
                 f"{', '.join(sorted({g.storage_type.name for g in groups})) or 'none at all'}"
             )
-        # The emptiest group first; another only if that one is full.
-        fitting.sort(key=lambda group: -max(v.remaining() for v in group.volumes))
+        # The group of the emptiest volume.
+        if len(fitting) > 1:
+            fitting.sort(key=lambda group: -max(v.remaining() for v in group.volumes))
         return fitting[0].choose(size)
 
     # --- changing ----------------------------------------------------------------------------
@@ -265,12 +266,12 @@ class ReplicaTable:
         self.failures.append(
             VolumeFailure(str(volume.path), volume.storage_uuid, self._now_ms(), lost, reason)
         )
+        self.listener.volume_failed(volume.storage_uuid, str(volume.path), reason)
         for replica in list(self.open.values()):
             if replica.volume is volume:
                 self.forget_open(replica)
                 with contextlib.suppress(StorageError):
                     replica.stop_writer(0)
-        self.listener.volume_failed(volume.storage_uuid, str(volume.path), reason)
 
 
 def wall_ms() -> int:

@@ -111,7 +111,10 @@ class Syncer:
                 self._changed.wait_for(lambda: self._stopping, self._interval_s)
                 if self._stopping:
                     return
-            self.sync_all()
+            try:
+                self.sync_all()
+            except Exception:
+                our_fault(logger, "a round of syncing failed", exc_info=True)
 
     def sync_all(self) -> None:
         """Sync and settle all that was closed or removed before this call."""
