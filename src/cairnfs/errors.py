@@ -55,6 +55,12 @@ def from_java(java_class: str, message: str) -> CairnError:
     return RemoteError(java_class, first_line)
 
 
+def sentence_of(error: OSError) -> str:
+    """What the operating system refused, for a person: no number, no class name."""
+    what = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {what}" if error.filename is not None else what
+
+
 # --- requests that cannot be granted ---------------------------------------------------------
 
 

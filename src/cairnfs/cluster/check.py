@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 import cairnfs
 from cairnfs.errors import CairnError, StartupError
@@ -12,10 +13,13 @@ CHECK_BYTES = 1 << 20
 POLL_S = 0.01
 
 
-def write_and_read_back(url: str, datanodes: int, timeout_s: float) -> None:
+def write_and_read_back(
+    url: str, datanodes: int, timeout_s: float, check_alive: Callable[[], None] = lambda: None
+) -> None:
     """Wait for ``datanodes`` live nodes at ``url``, then write, read, compare, delete a file.
 
-    Raises ``StartupError`` if that does not work within ``timeout_s``."""
+    ``check_alive`` is called while it waits, to raise if that is in vain. Raises
+    ``StartupError`` if it does not work within ``timeout_s``."""
     deadline = time.monotonic() + timeout_s
     with cairnfs.connect(url) as fs:
         while (live := len(fs.datanodes("LIVE"))) < datanodes:
@@ -24,6 +28,7 @@ def write_and_read_back(url: str, datanodes: int, timeout_s: float) -> None:
                     f"only {live} of {datanodes} DataNodes registered within {timeout_s:.0f} s; "
                     "see the logs directory"
                 )
+            check_alive()
             time.sleep(POLL_S)
         path = f"/tmp/.cairn-check-{os.getpid()}"
         data = os.urandom(CHECK_BYTES)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 import cairnfs
-from cairnfs.errors import CairnError
+from cairnfs.errors import CairnError, sentence_of
 
 _VERBS = """\
 Files:    cairn fs -ls /        as `hdfs dfs`; `cairn fs -help` lists all
@@ -124,4 +124,7 @@ def run(arguments: list[str]) -> int:
     except CairnError as error:
         print(f"cairn: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"cairn: {sentence_of(error)}", file=sys.stderr)
+        return 1
     return 0

@@ -7,20 +7,21 @@ takes them down in order when it is told to stop.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cairnfs.cluster import check
 from cairnfs.config import Configuration, keys
 from cairnfs.config.loading import load
-from cairnfs.errors import CairnError, StartupError
+from cairnfs.errors import CairnError, StartupError, sentence_of
 from cairnfs.store.directory_lock import DirectoryLock
 
 MARKER = "cairn-cluster.json"
@@ -56,9 +57,18 @@ def run_up(options: UpOptions) -> int:
     """Start, prove, serve until SIGINT or SIGTERM; the exit code."""
     try:
         return _Cluster(options).run()
+    except _StopAskedError:
+        return 0
     except CairnError as error:
         print(f"cairn up: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"cairn up: {sentence_of(error)}", file=sys.stderr)
+        return 1
+
+
+class _StopAskedError(Exception):
+    """A signal came while the start waited for something."""
 
 
 class _Cluster:
@@ -67,6 +77,8 @@ class _Cluster:
         self._directory = options.directory
         self._children: dict[int, _Child] = {}
         self._stopping = False
+        # Whether a signal ends what is being done, instead of only being noted.
+        self._starting = False
         self._rpc_port = options.rpc_port
 
     def run(self) -> int:
@@ -91,8 +103,11 @@ class _Cluster:
             ports = self._start_roles(configuration)
             self._write_client_configuration(configuration)
             url = f"hdfs://{self._advertised()}:{self._rpc_port}"
+            with self._interruptible():
+                check.write_and_read_back(
+                    url, self._options.datanodes, READY_TIMEOUT_S, self._check_alive
+                )
             if not self._stopping:
-                check.write_and_read_back(url, self._options.datanodes, READY_TIMEOUT_S)
                 self._greet(url, ports.get("http_port", 0), time.monotonic() - began)
             self._watch()
         finally:
@@ -177,9 +192,13 @@ class _Cluster:
         namenode = _Child("namenode", run_namenode)
         self._spawn(namenode)
         # It is ready in some ten milliseconds; DataNodes that came first would back off.
-        ports = self._await_ready(namenode)
+        with self._interruptible():
+            ports = self._await_ready(namenode)
         self._rpc_port = ports["rpc_port"]
         self._name_port(configuration, self._rpc_port)
+        # Started again it serves where it served before.
+        web = f"{_bracket(self._options.listen)}:{ports['http_port']}"
+        configuration.update({"dfs.namenode.http-address": web}, "cairn up")
         self._start_datanodes(configuration)
         return ports
 
@@ -204,7 +223,7 @@ class _Cluster:
 
         def target(ready: Callable[[dict[str, int]], None]) -> int:
             configuration.update(own, "cairn up")
-            return run(configuration)
+            return run(configuration, ready)
 
         return _Child(f"datanode{number}", target)
 
@@ -215,24 +234,26 @@ class _Cluster:
         child.started = time.monotonic()
         sys.stdout.flush()
         sys.stderr.flush()
+        parent = os.getpid()
         pid = os.fork()
         if pid == 0:
             os.close(read_fd)
-            self._become(child, write_fd, logs / f"{child.name}.log")
+            self._become(child, write_fd, logs / f"{child.name}.log", parent)
         os.close(write_fd)
         if child.ready_fd >= 0:
             os.close(child.ready_fd)
         child.pid, child.ready_fd = pid, read_fd
         self._children[pid] = child
 
-    def _become(self, child: _Child, ready_fd: int, log_file: Path) -> None:
+    def _become(self, child: _Child, ready_fd: int, log_file: Path, parent: int) -> None:
         """The forked process: run the role and end; never return into the parent's stack."""
         code = 1
         try:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            # Ctrl-C reaches the whole group: the parent alone decides the order of the end.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            _die_with_parent()
+            # Ctrl-C reaches the whole group, and the parent alone decides the order of the end:
+            # so each role has a group of its own.
+            os.setpgid(0, 0)
+            _die_with_parent(parent)
             log_fd = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             os.dup2(log_fd, 1)
             os.dup2(log_fd, 2)
@@ -242,10 +263,11 @@ class _Cluster:
 
             try:
                 code = child.target(ready)
-            except CairnError as error:
-                os.write(ready_fd, json.dumps({"error": str(error)}).encode() + b"\n")
-                print(f"{child.name}: {error}", file=sys.stderr)
-                code = error.exit_code
+            except (CairnError, OSError) as error:
+                reason = sentence_of(error) if isinstance(error, OSError) else str(error)
+                print(f"{child.name}: {reason}", file=sys.stderr)
+                code = error.exit_code if isinstance(error, CairnError) else 1
+                os.write(ready_fd, json.dumps({"error": reason}).encode() + b"\n")
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -272,6 +294,29 @@ class _Cluster:
         ports: dict[str, int] = answer["ready"]
         return ports
 
+    def _check_alive(self) -> None:
+        """Raise ``StartupError`` with the reason if a role has ended while all start."""
+        for child in self._children.values():
+            if (
+                ended := os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            ) is None:
+                continue
+            code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+            log_file = self._directory / "logs" / f"{child.name}.log"
+            reason = self._last_words(child) or f"ended with {_cause(code)}; see {log_file}"
+            raise StartupError(f"{child.name}: {reason}")
+
+    def _last_words(self, child: _Child) -> str:
+        """Why a role that has ended did so, if it said it."""
+        text = b""
+        while data := os.read(child.ready_fd, 4096):
+            text += data
+        for line in text.splitlines():
+            answer = json.loads(line)
+            if "error" in answer:
+                return str(answer["error"])
+        return ""
+
     def _watch(self) -> None:
         """Start again whatever dies, until told to stop."""
         while not self._stopping:
@@ -284,8 +329,9 @@ class _Cluster:
             child = self._children.pop(pid, None)
             if child is None or self._stopping:
                 continue
-            cause = os.waitstatus_to_exitcode(status)
-            print(f"cairn up: {child.name} ended ({_cause(cause)}); starting it again")
+            cause = _cause(os.waitstatus_to_exitcode(status))
+            reason = self._last_words(child) or cause
+            print(f"cairn up: {child.name} ended ({reason}); starting it again")
             sys.stdout.flush()
             pause = RESTART_PAUSE_S - (time.monotonic() - child.started)
             if pause > 0:
@@ -319,8 +365,22 @@ class _Cluster:
             time.sleep(0.01)
         self._children.pop(child.pid, None)
 
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let a signal end what is done here at once."""
+        self._starting = True
+        try:
+            if self._stopping:
+                raise _StopAskedError
+            yield
+        finally:
+            self._starting = False
+
     def _on_signal(self, number: int, frame: object) -> None:
         self._stopping = True
+        if self._starting:
+            self._starting = False
+            raise _StopAskedError
         for child in self._children.values():
             if child.name != "namenode":
                 _signal(child.pid, signal.SIGTERM)
@@ -360,7 +420,7 @@ def _signal(pid: int, number: int) -> None:
         pass
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Ask Linux to end this process when its parent is killed, however hard."""
     import ctypes
 
@@ -369,3 +429,5 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
     except (OSError, AttributeError):
         pass  # not Linux: an orphan then stays until it is stopped by hand
+    if os.getppid() != parent:  # killed before Linux was asked
+        os._exit(1)

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from cairnfs import __version__
 from cairnfs.config import Configuration, namenode_keys
-from cairnfs.errors import ConfigurationError, StartupError
+from cairnfs.errors import ConfigurationError, StartupError, sentence_of
 from cairnfs.namespace import formatting
 from cairnfs.store.durable import DurableStore
 from cairnfs.types import NamespaceInfo
@@ -55,12 +55,18 @@ def is_formatted(configuration: Configuration) -> bool:
 def format_namespace(configuration: Configuration, cluster_id: str | None = None) -> NamespaceInfo:
     """Make a new, empty namespace. Raises ``StartupError`` where anything is already."""
     directory = name_directory(configuration)
-    if directory.exists() and (present := sorted(os.listdir(directory))):
+    try:
+        if directory.exists() and (present := sorted(os.listdir(directory))):
+            raise StartupError(
+                f"{directory} is not empty (it holds {present[0]!r}); nothing was formatted. "
+                "Move away what is there, or name another dfs.namenode.name.dir"
+            )
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
         raise StartupError(
-            f"{directory} is not empty (it holds {present[0]!r}); nothing was formatted. "
-            "Move away what is there, or name another dfs.namenode.name.dir"
-        )
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            f"{sentence_of(error)}; nothing was formatted. {namenode_keys.NAME_DIR.name} must "
+            "name a directory that can be made and written"
+        ) from None
     store = DurableStore.format(directory / NAMESPACE)
     try:
         batch = store.batch()

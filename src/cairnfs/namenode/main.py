@@ -33,11 +33,8 @@ SWITCH_INTERVAL_S = 0.0005
 
 def format_if_empty(configuration: Configuration) -> bool:
     """Format a missing or empty name directory; False if a namespace is there already."""
-    directory = layout.name_directory(configuration)
     if layout.is_formatted(configuration):
         return False
-    if directory.exists() and any(directory.iterdir()):
-        format_namespace(configuration)  # says by name what is in the way
     format_namespace(configuration)
     return True
 

@@ -172,8 +172,8 @@ def complete(system: Namesystem, raw: bytes, call: ServerCall) -> Answer:
         if result.done:
             system.effects.closed(turn, result.inode_id)
             return RESULT_TRUE
-        for block in result.waiting_for:
-            system.held.wait(block.block_id, deadline_ms, attempt)
+        # For one at a time: whoever waited for two would be answered twice.
+        system.held.wait(result.waiting_for[0].block_id, deadline_ms, attempt)
         return None
 
     def settle(answer: bytes | None, error: BaseException | None) -> None:
