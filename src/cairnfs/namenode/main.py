@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from cairnfs.clock import Clock, SystemClock
 from cairnfs.config import Configuration, namenode_keys
@@ -20,7 +21,11 @@ from cairnfs.namenode.layout import format_namespace, process_user
 from cairnfs.namenode.monitors import Monitors
 from cairnfs.namenode.namesystem import Namesystem
 from cairnfs.namenode.protocols import services
+from cairnfs.net.lazy_http_server import LazyHttpServer
 from cairnfs.net.rpc_server import RpcServer
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +63,7 @@ class NameNode:
         self.http_port = 0
         self._on_failure = on_failure or (lambda error: None)
         self._server: RpcServer | None = None
-        self._http: object = None
+        self._http: LazyHttpServer | None = None
         self._monitors: Monitors | None = None
 
     async def start(self) -> None:
@@ -93,12 +98,16 @@ class NameNode:
         self.events.emit("namenode.started", rpc_port=self.rpc_port, http_port=self.http_port)
 
     async def _start_http(self, host: str, port: int) -> None:
-        from cairnfs.namenode.http import make_app
-        from cairnfs.net.http_server import HttpServer
+        system, server = self.system, self._server
+        assert system is not None
+        assert server is not None
 
-        assert self.system is not None
-        assert self._server is not None
-        http = HttpServer(make_app(self.system, self._server))
+        def make_app() -> web.Application:
+            from cairnfs.namenode.http import make_app as make
+
+            return make(system, server)
+
+        http = LazyHttpServer(make_app, ("cairnfs.namenode.http",))
         await http.start(host, port)
         self._http = http
         self.http_port = http.port
@@ -109,7 +118,7 @@ class NameNode:
             await self._server.close()
             self._server = None
         if self._http is not None:
-            await self._http.close()  # type: ignore[attr-defined]
+            await self._http.close()
             self._http = None
         if self._monitors is not None:
             await self._monitors.stop()
