@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeVar
@@ -230,13 +230,13 @@ def blocks_of(data: bytes, block_size: int) -> dict[int, bytes]:
     }
 
 
-def context_of(namenode: FakeNamenode, **values: str) -> ClientContext:
-    """A client's context with ``values`` (dots as double underscores) set."""
+def context_of(namenode: FakeNamenode, values: Mapping[str, str]) -> ClientContext:
+    """A client's context with ``values`` configured."""
     conf = Configuration(
         {
             "dfs.client.socket-timeout": "5s",
             "dfs.client.retry.window.base": "20ms",
-            **{name.replace("__", "."): value for name, value in values.items()},
+            **values,
         }
     )
     settings = ClientSettings.of(conf)

@@ -124,7 +124,7 @@ async def test_pauses_between_rounds_grow_up_to_their_limit() -> None:
 
 @pytest.mark.requirement("C06")
 async def test_a_single_namenode_that_comes_back_is_found_again() -> None:
-    network = FakeNetwork([ConnectFailed("down")] * 4 + [None])  # type: ignore[arg-type]
+    network = FakeNetwork([ConnectFailed("down")] * 4 + [None])
     await ask(network.connect(connect_retries=5))
     assert [retry for _, _, retry in network.calls] == [0, 1, 2, 3, 4]
     network = FakeNetwork([ConnectFailed("down")])
@@ -135,7 +135,7 @@ async def test_a_single_namenode_that_comes_back_is_found_again() -> None:
 
 @pytest.mark.requirement("D02")
 async def test_a_namenode_that_is_not_up_yet_is_waited_for() -> None:
-    network = FakeNetwork([ConnectFailed("down")] * 50 + [None])  # type: ignore[arg-type]
+    network = FakeNetwork([ConnectFailed("down")] * 50 + [None])
     calls = network.connect(connect_retries=1, connect_pause_ms=1000)
     await ask(calls, wait_ms=120_000)
     assert len(network.calls) == 51
@@ -147,7 +147,7 @@ async def test_a_namenode_that_is_not_up_yet_is_waited_for() -> None:
 
 @pytest.mark.requirement("C06")
 async def test_safe_mode_is_waited_for_within_its_limit() -> None:
-    network = FakeNetwork([SafeMode("starting")] * 3 + [None])  # type: ignore[arg-type]
+    network = FakeNetwork([SafeMode("starting")] * 3 + [None])
     await ask(network.connect())
     network = FakeNetwork([SafeMode("entered by hand")])
     with pytest.raises(SafeMode):
@@ -156,7 +156,7 @@ async def test_safe_mode_is_waited_for_within_its_limit() -> None:
 
 
 async def test_a_busy_namenode_is_asked_again() -> None:
-    network = FakeNetwork([RetriableError("busy")] * 3 + [None])  # type: ignore[arg-type]
+    network = FakeNetwork([RetriableError("busy")] * 3 + [None])
     await ask(network.connect())
     assert len(network.slept_ms) == 3
     network = FakeNetwork([RetriableError("busy")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
@@ -29,7 +29,7 @@ class World:
 
 @asynccontextmanager
 async def reading(
-    *behaviours: Behaviour, verify: bool = True, **values: str
+    *behaviours: Behaviour, verify: bool = True, conf: Mapping[str, str] | None = None
 ) -> AsyncIterator[tuple[FileReader, World]]:
     """A reader of a file of three blocks with one replica on a node for each behaviour."""
     async with AsyncExitStack() as stack:
@@ -38,7 +38,7 @@ async def reading(
             node = FakeDatanode(number, blocks_of(DATA, BLOCK), behaviour)
             nodes.append(await stack.enter_async_context(node))
         world = World(nodes, FakeNamenode(DATA, BLOCK, nodes))
-        context = context_of(world.namenode, **values)
+        context = context_of(world.namenode, conf or {})
         world.context = context
         stack.callback(context.connections.close)
         blocks = FileBlocks(context, "/file")
@@ -101,7 +101,7 @@ async def test_a_connection_closed_while_idle_says_nothing_about_its_node() -> N
 
 
 async def test_idle_connections_are_closed_in_time() -> None:
-    async with reading(Behaviour(), dfs__client__socketcache__expiryMsec="20ms") as (
+    async with reading(Behaviour(), conf={"dfs.client.socketcache.expiryMsec": "20ms"}) as (
         reader,
         world,
     ):
@@ -185,7 +185,7 @@ async def test_a_node_that_failed_is_asked_last_for_a_while() -> None:
 @pytest.mark.requirement("C06")
 async def test_a_silent_node_is_given_up_after_the_timeout() -> None:
     async with reading(
-        Behaviour(silent=True), Behaviour(), **{"dfs.client.socket-timeout": "100ms"}
+        Behaviour(silent=True), Behaviour(), conf={"dfs.client.socket-timeout": "100ms"}
     ) as (reader, world):
         assert await reader.pread(5, 100) == DATA[5:105]
         world.nodes[0].go_on.set()
@@ -262,7 +262,7 @@ HEDGED = {
 
 @pytest.mark.requirement("C05")
 async def test_a_hedged_read_does_not_wait_for_a_slow_node() -> None:
-    async with reading(Behaviour(silent=True), Behaviour(), **HEDGED) as (reader, world):
+    async with reading(Behaviour(silent=True), Behaviour(), conf=HEDGED) as (reader, world):
         async with asyncio.timeout(3):
             assert await reader.pread(39_000, 2_000) == DATA[39_000:41_000]
         assert world.nodes[0].reads
@@ -273,7 +273,7 @@ async def test_a_hedged_read_does_not_wait_for_a_slow_node() -> None:
 
 @pytest.mark.requirement("C05")
 async def test_a_hedged_read_fails_only_when_all_attempts_do() -> None:
-    async with reading(Behaviour(corrupt_at=0), Behaviour(corrupt_at=0), **HEDGED) as (
+    async with reading(Behaviour(corrupt_at=0), Behaviour(corrupt_at=0), conf=HEDGED) as (
         reader,
         world,
     ):
