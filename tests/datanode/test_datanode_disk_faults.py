@@ -17,7 +17,6 @@ from raw_transfer_client import RawClient
 from transfer_world import Station, stations
 
 from cairnfs.datanode import connection as connections
-from cairnfs.datanode.dataset import Dataset
 from cairnfs.datanode.index_records import ReplicaRecord
 from cairnfs.datanode.volume import disk_errors
 from cairnfs.errors import DiskFull, StorageError, VolumeFailed
@@ -174,13 +173,17 @@ def test_an_index_without_room_leaves_the_replica_unfinished(
 
 def test_an_index_that_reaches_its_limit_says_so(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path, index_bytes_max=1 << 20, sync_interval_ms=60_000)
-    with pytest.raises(DiskFull, match=r"cairn\.datanode\.index\.bytes\.max"):
+
+    def fill() -> None:
         for number in range(100_000):
-            dataset.table.index.put(1, _record(dataset, number), DATA[: 4 * 4000], None)
+            dataset.table.index.put(1, _record(number), DATA[: 4 * 4000], None)
+
+    with pytest.raises(DiskFull, match=r"cairn\.datanode\.index\.bytes\.max"):
+        fill()
     kill(dataset)
 
 
-def _record(dataset: Dataset, number: int) -> Any:
+def _record(number: int) -> ReplicaRecord:
     return ReplicaRecord(
         number, 1, 4000 * 8192, ReplicaState.FINALIZED, 1,
         DataChecksum(ChecksumType.CRC32C, 8192), 512,
