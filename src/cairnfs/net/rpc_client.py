@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from typing import Protocol
+from typing import Protocol, cast
 
 from cairnfs.errors import CairnError, CallTimeout, ConnectFailed, ConnectionLost, TransportError
 from cairnfs.wire.rpc import CLIENT_ID_BYTES
@@ -29,12 +29,12 @@ class _Link(asyncio.Protocol):
         self.lost: BaseException | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        sock = transport.get_extra_info("socket")
+        # uvloop's transports are no subclasses of asyncio's.
+        self.transport = stream = cast(asyncio.Transport, transport)
+        sock = stream.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport.write(self._wire.hello())
+        stream.write(self._wire.hello())
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -13,7 +13,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from cairnfs import limits
 from cairnfs.clock import Clock, SystemClock
@@ -150,12 +150,12 @@ class _Connection(asyncio.Protocol):
     # --- transport callbacks ---------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        name = transport.get_extra_info("peername")
+        # uvloop's transports are no subclasses of asyncio's.
+        self.transport = stream = cast(asyncio.Transport, transport)
+        name = stream.get_extra_info("peername")
         self.peer = name[0] if name else "?"
-        transport.set_write_buffer_limits(high=limits.RPC_ANSWER_BUFFER_BYTES_MAX)
-        sock = transport.get_extra_info("socket")
+        stream.set_write_buffer_limits(high=limits.RPC_ANSWER_BUFFER_BYTES_MAX)
+        sock = stream.get_extra_info("socket")
         if sock is not None and sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server.connected(self)
