@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from system_world import (
     Process,
+    SmallDisk,
     Start,
     cairn,
     datanode_values,
@@ -68,3 +69,11 @@ def datanode(start: Start, namenode: Process, tmp_path: Path) -> Process:
     process.wait_for("serving data transfer")
     namenode.wait_for("DatanodeRegistered")
     return process
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A file system of 48 MB in a mount namespace of its own, gone with the test."""
+    disk = SmallDisk(tmp_path / "small", 48)
+    yield disk
+    disk.close()

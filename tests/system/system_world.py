@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -11,6 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import pytest
 
 CAIRN = (sys.executable, "-m", "cairnfs.cli")
 WAIT_S = 60.0
@@ -188,3 +191,48 @@ def digest_of_tree(directory: Path) -> dict[str, bytes]:
         for path in sorted(directory.rglob("*"))
         if path.is_file() and path.name != "in_use.lock"
     }
+
+
+class SmallDisk:
+    """A tmpfs of ``mib`` MiB at ``mount_point``, seen only by commands run :attr:`inside`."""
+
+    def __init__(self, mount_point: Path, mib: int) -> None:
+        mount_point.mkdir()
+        self.mount_point = mount_point
+        root = os.geteuid() == 0
+        enter = ("unshare", "--mount") if root else ("unshare", "--mount", "--map-root-user")
+        script = f'mount -t tmpfs -o size={mib}m tmpfs "$0" && echo mounted && exec sleep infinity'
+        self._holder = subprocess.Popen(
+            [*enter, "sh", "-c", script, str(mount_point)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert self._holder.stdout is not None
+        if self._holder.stdout.readline() != b"mounted\n":
+            assert self._holder.stderr is not None
+            reason = self._holder.stderr.read().decode()
+            self.close()
+            pytest.skip(f"no file system can be mounted here: {reason}")
+        user = () if root else ("--user", "--preserve-credentials")
+        # What to put before a command that is to see the disk.
+        self.inside = ("nsenter", *user, "--mount", "--target", str(self._holder.pid))
+        # The same directory as this process can reach it.
+        self.path = Path(f"/proc/{self._holder.pid}/root{mount_point}")
+
+    def fill(self) -> None:
+        """Leave not a page free."""
+        with (self.path / "filler").open("ab", buffering=0) as filler:
+            for size in (1 << 20, 1 << 12):
+                try:
+                    while True:
+                        filler.write(bytes(size))
+                except OSError as error:
+                    assert error.errno == errno.ENOSPC
+
+    def free(self) -> None:
+        (self.path / "filler").unlink()
+
+    def close(self) -> None:
+        self._holder.kill()
+        self._holder.communicate()

@@ -22,7 +22,7 @@ from system_world import (
 pytestmark = pytest.mark.requirement("D03")
 
 
-# --- the command line ------------------------------------------------------------------------------
+# --- the command line -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_help_names_the_verbs_and_their_options() -> None:
     assert cairn("--version").stdout.startswith("cairn ")
 
 
-# --- configuration ---------------------------------------------------------------------------------
+# --- configuration --------------------------------------------------------------------------------
 
 
 @pytest.mark.requirement("A30")
@@ -104,7 +104,7 @@ def test_an_unknown_key_is_named_in_a_warning(start: Start, name_dir: Path) -> N
     assert namenode.stop() == 0
 
 
-# --- the NameNode ----------------------------------------------------------------------------------
+# --- the NameNode ---------------------------------------------------------------------------------
 
 
 def test_an_unformatted_name_directory(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_port_in_use(port: str, name_dir: Path, busy_port: int, start: Start) 
     assert again.stop() == 0
 
 
-# --- the DataNode ----------------------------------------------------------------------------------
+# --- the DataNode ---------------------------------------------------------------------------------
 
 
 @pytest.mark.requirement("A19")
@@ -262,7 +262,7 @@ def test_a_volume_of_another_cluster(
     assert again.stop() == 0
 
 
-# --- cairn up --------------------------------------------------------------------------------------
+# --- cairn up -------------------------------------------------------------------------------------
 
 
 def test_up_leaves_a_foreign_directory_alone(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ guards the counters.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
@@ -36,7 +37,7 @@ import lmdb
 from cairnfs.datanode import index_records as records
 from cairnfs.datanode.index_records import ReplicaRecord
 from cairnfs.datanode.volume import write_synced
-from cairnfs.errors import DiskFull, StorageError, StoreDamaged
+from cairnfs.errors import DiskFull, StartupError, StorageError, StoreDamaged
 from cairnfs.wire.checksum import CRC_BYTES
 
 _LAYOUT = b"1"
@@ -99,8 +100,9 @@ class Index:
         """Open or make the index in ``directory`` (which the caller has locked).
 
         A damaged ``base`` is moved aside and begun anew: :attr:`opening` says so. Raises
-        ``StorageError``."""
+        ``StorageError``; ``StartupError`` for a directory that holds something else."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_own(directory)
         boot_file = directory / "fresh.boot"
         same_boot = boot_file.exists() and boot_file.read_text(encoding="ascii") == boot_id
         if not same_boot:
@@ -391,6 +393,15 @@ def _open_environment(path: Path, bytes_max: int, synced: bool) -> Any:
 def _read_state(base: Any, directory: Path) -> tuple[bytes | None, bool]:
     with _lmdb_errors("opening", directory), base.begin() as txn:
         return txn.get(_STATE_LAYOUT), txn.get(_STATE_CLEAN) is not None
+
+
+def _check_own(directory: Path) -> None:
+    present = set(os.listdir(directory)) - {"in_use.lock", "lost+found"}
+    if present and not any(name.startswith(("base", "fresh")) for name in present):
+        raise StartupError(
+            f"{directory} holds {min(present)!r} and no block index; point "
+            f"cairn.datanode.meta.home at an empty directory or at this DataNode's own"
+        )
 
 
 def _move_aside(path: Path) -> None:
