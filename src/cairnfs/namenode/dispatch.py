@@ -61,6 +61,7 @@ class MethodTable:
         self.protocol = protocol
         self.version = version
         self._makers: dict[str, Callable[[Namesystem], Handler]] = {}
+        self._raw: dict[str, Callable[[Namesystem, bytes, Caller], bytes]] = {}
 
     def direct(
         self, name: str, function: Callable[[Namesystem, bytes, ServerCall], Answer]
@@ -72,7 +73,7 @@ class MethodTable:
         """A hot read that takes the request's bytes as they are."""
 
         def decorate(function: F) -> F:
-            self._makers[name] = lambda system: _raw_handler(system, function)
+            self._raw[name] = function
             return function
 
         return decorate
@@ -117,6 +118,7 @@ class MethodTable:
             self.protocol,
             self.version,
             {name: maker(system) for name, maker in self._makers.items()},
+            {name: functools.partial(function, system) for name, function in self._raw.items()},
         )
 
 
@@ -135,13 +137,6 @@ def named_caller(call: ServerCall) -> Caller:
 
 def to_bytes(result: Message | bytes) -> bytes:
     return result if isinstance(result, bytes) else result.SerializeToString()
-
-
-def _raw_handler(system: Namesystem, function: Callable[..., bytes]) -> Handler:
-    def handle(request: bytes, call: ServerCall) -> Answer:
-        return function(system, request, call.caller)
-
-    return handle
 
 
 def _read_handler(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cairnfs.namenode import datanode_protocol
 from cairnfs.namenode.client_protocol import admin, files, hot_reads, reads, tree
 from cairnfs.namenode.namesystem import Namesystem
-from cairnfs.net.rpc_server import Handler, RpcService
+from cairnfs.net.rpc_server import Handler, Read, RpcService
 
 TABLES = (
     hot_reads.TABLE,
@@ -19,11 +19,15 @@ TABLES = (
 
 def services(system: Namesystem) -> list[RpcService]:
     """The protocols with handlers over ``system``; one protocol may stand in many files."""
-    methods: dict[tuple[str, int], dict[str, Handler]] = {}
+    found: dict[tuple[str, int], tuple[dict[str, Handler], dict[str, Read]]] = {}
     for table in TABLES:
         service = table.service(system)
-        own = methods.setdefault((service.protocol, service.version), {})
-        repeated = own.keys() & service.methods.keys()
+        methods, reads = found.setdefault((service.protocol, service.version), ({}, {}))
+        repeated = (methods.keys() | reads.keys()) & (service.methods.keys() | service.reads.keys())
         assert not repeated, f"{sorted(repeated)} stand in two files"
-        own.update(service.methods)
-    return [RpcService(name, version, own) for (name, version), own in methods.items()]
+        methods.update(service.methods)
+        reads.update(service.reads)
+    return [
+        RpcService(name, version, methods, reads)
+        for (name, version), (methods, reads) in found.items()
+    ]

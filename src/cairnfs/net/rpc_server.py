@@ -12,7 +12,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from cairnfs import limits
@@ -47,6 +47,8 @@ class _Later:
 LATER: Final = _Later()
 Answer = bytes | Awaitable[bytes] | _Later
 Handler = Callable[[bytes, "ServerCall"], Answer]
+# A quick one that needs nothing but the caller and answers at once.
+Read = Callable[[bytes, Caller], bytes]
 Authorize = Callable[[ConnectionContext, str], Caller]
 
 # Distinct method headers remembered; a hostile peer could send endless different ones.
@@ -56,21 +58,27 @@ _SWEEP_MS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class RpcService:
-    """One protocol: its Java interface name, its version, its methods."""
+    """One protocol: its Java interface name, its version, its methods.
+
+    ``reads`` are methods too, called without a :class:`ServerCall` being made for them."""
 
     protocol: str
     version: int
     methods: Mapping[str, Handler]
+    reads: Mapping[str, Read] = field(default_factory=dict)
 
 
 class _Method:
     """A handler and how often it was called."""
 
-    __slots__ = ("calls", "error", "handler", "name")
+    __slots__ = ("calls", "error", "handler", "name", "read")
 
-    def __init__(self, name: str, handler: Handler | None, error: CairnError | None) -> None:
+    def __init__(
+        self, name: str, handler: Handler | None, read: Read | None, error: CairnError | None
+    ) -> None:
         self.name = name
         self.handler = handler
+        self.read = read
         self.error = error
         self.calls = 0
 
@@ -337,12 +345,18 @@ class RpcServer:
     def serve(self, calls: list[RpcCall], connection: _Connection) -> None:
         """Hand each call to its handler; answers that are there at once are queued."""
         methods = self._methods
+        caller = connection.caller
+        assert caller is not None, "calls come after the context"
         for rpc_call in calls:
             method = methods.get(rpc_call.method_header)
             if method is None:
                 method = self._resolve(rpc_call.method_header)
             method.calls += 1
             try:
+                read = method.read
+                if read is not None:
+                    connection.answer(success_answer(rpc_call, read(rpc_call.request, caller)))
+                    continue
                 if method.handler is None:
                     assert method.error is not None
                     raise method.error
@@ -391,6 +405,7 @@ class RpcServer:
         short = name.protocol.rpartition(".")[2]
         service = self._services.get(name.protocol)
         handler: Handler | None = None
+        read: Read | None = None
         error: CairnError | None = None
         if service is None:
             error = NoSuchProtocol(f"Unknown protocol: {name.protocol}")
@@ -401,15 +416,17 @@ class RpcServer:
             )
         else:
             handler = service.methods.get(name.method)
-            if handler is None:
+            read = service.reads.get(name.method)
+            if handler is None and read is None:
                 error = NoSuchMethod(
                     f"Unknown method {name.method} called on {name.protocol} protocol."
                 )
-        label = f"{short}.{name.method}" if handler is not None else "unknown"
-        method = self._named.get(label) if handler is not None else None
+        label = f"{short}.{name.method}"
+        known = error is None
+        method = self._named.get(label) if known else None
         if method is None:
-            method = _Method(label, handler, error)
-            if handler is not None:
+            method = _Method(label, handler, read, error)
+            if known:
                 self._named[label] = method
         if len(self._methods) < _METHOD_CACHE_MAX:
             self._methods[method_header] = method
