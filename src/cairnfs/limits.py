@@ -66,6 +66,11 @@ STORE_READERS_MAX = 2048
 STORE_SPARE_READERS = 16
 # One committed batch in the journal. A batch of 500 calls takes some 100 KB.
 JOURNAL_RECORD_BYTES_MAX = 128 * 1024 * 1024
+# Free space without which a batch is not begun: pages that LMDB may need for one change (it
+# copies the path from the root, which the changes of a batch share in part), and a reserve
+# for others who write to the disk at that very moment.
+STORE_ROOM_BYTES_PER_CHANGE = 16 * 1024
+STORE_ROOM_BYTES_MIN = 4 * 1024 * 1024
 # Allocated ahead of the records; small enough to be looked through in milliseconds.
 JOURNAL_SEGMENT_BYTES = 16 * 1024 * 1024
 

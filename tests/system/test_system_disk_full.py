@@ -18,7 +18,7 @@ from system_world import (
 )
 
 import cairnfs
-from cairnfs.client.filesystem import FileSystem  # noqa: F401 - the blocking face wraps it
+from cairnfs.config import Configuration
 from cairnfs.errors import CairnError
 
 ROUNDS_MAX = 20_000
@@ -90,7 +90,8 @@ def test_a_datanode_without_room_refuses_and_serves(
     datanode = start("datanode", *defines(own), before=small_disk.inside)
     namenode.wait_for("DatanodeRegistered")
     stored: dict[str, bytes] = {}
-    with cairnfs.connect(f"hdfs://127.0.0.1:{port_of(namenode)}", values={"dfs.blocksize": "8m"}) as fs:
+    conf = Configuration({"dfs.blocksize": "8m", "dfs.replication": "1"}, "test")
+    with cairnfs.connect(f"hdfs://127.0.0.1:{port_of(namenode)}", conf) as fs:
         refused: CairnError | None = None
         for number in range(20):
             data = os.urandom(5_000_000)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import getpass
 import os
 import secrets
+import shutil
 import socket
 import time
 import uuid
@@ -67,6 +68,15 @@ def format_namespace(configuration: Configuration, cluster_id: str | None = None
             f"{sentence_of(error)}; nothing was formatted. {namenode_keys.NAME_DIR.name} must "
             "name a directory that can be made and written"
         ) from None
+    try:
+        return _fill(directory, cluster_id, configuration)
+    except BaseException:
+        # It was empty: what is there now is half of ours, and would be in the way next time.
+        shutil.rmtree(directory / NAMESPACE, ignore_errors=True)
+        raise
+
+
+def _fill(directory: Path, cluster_id: str | None, configuration: Configuration) -> NamespaceInfo:
     store = DurableStore.format(directory / NAMESPACE)
     try:
         batch = store.batch()

@@ -176,4 +176,6 @@ async def _serve(
         ready({"rpc_port": namenode.rpc_port, "http_port": namenode.http_port})
     await stopping.wait()
     await namenode.stop(clean=not failures)
-    return 1 if failures else 0
+    if failures:
+        raise StartupError(f"stopped: {failures[0]}")
+    return 0

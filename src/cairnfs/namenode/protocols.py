@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cairnfs.namenode import datanode_protocol
+from cairnfs.namenode import datanode_protocol, refresh_protocol
 from cairnfs.namenode.client_protocol import admin, files, hot_reads, reads, tree
 from cairnfs.namenode.namesystem import Namesystem
 from cairnfs.net.rpc_server import Handler, Read, RpcService
@@ -14,6 +14,7 @@ TABLES = (
     files.TABLE,
     admin.TABLE,
     datanode_protocol.TABLE,
+    refresh_protocol.TABLE,
 )
 
 

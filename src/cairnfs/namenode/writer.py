@@ -17,7 +17,13 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from cairnfs.clock import Clock
-from cairnfs.errors import CairnError, DiskFull, LocalProtocolError, RetriableError
+from cairnfs.errors import (
+    CairnError,
+    DiskFull,
+    LocalProtocolError,
+    RetriableError,
+    StoreFailed,
+)
 from cairnfs.log import our_fault
 from cairnfs.namenode.turn import Turn
 from cairnfs.store.interface import Batch, Store
@@ -181,9 +187,14 @@ class Writer:
                 turn.end_replicas(commit=False)
                 raise
             self._committed()
+            try:
+                turn.end_replicas(commit=True)
+            except DiskFull as error:
+                # The namespace has the change: "nothing was done" would be a lie.
+                raise StoreFailed(f"the map of replicas failed: {error}") from error
         else:
             namespace.abort()
-        turn.end_replicas(commit=True)
+            turn.end_replicas(commit=True)
 
     def _settle_or_wait(self, group: list[_Submitted]) -> None:
         sequence = self._namespace.last_sequence
