@@ -89,6 +89,8 @@ class ModelDatanode:
     changes: deque[tuple[str, ReplicaChange]] = field(default_factory=deque)
     orders: deque[object] = field(default_factory=deque)
     failed: set[str] = field(default_factory=set)
+    # What was reported and taken since it registered: it may arrive once more.
+    sent: list[tuple[str, ReplicaChange]] = field(default_factory=list)
 
     @property
     def uuid(self) -> str:
@@ -280,6 +282,7 @@ class ModelCluster:
         node.registered = True
         node.reported = False
         node.lease_id = 0
+        node.sent.clear()
 
     def stop(self, node: ModelDatanode) -> None:
         """The process ends: what it was told and had not done or said is forgotten."""
@@ -333,7 +336,7 @@ class ModelCluster:
 
     def check_removals(self, node: ModelDatanode, command: Invalidate) -> None:
         """A good replica may be removed only while as many others as are wanted are there,
-        on nodes that run, and are not being removed themselves."""
+        on nodes that were heard of lately, and are not being removed themselves."""
         for block in command.blocks:
             facts = self.catalog.get(block.block_id)
             held = node.find(block.block_id)
@@ -347,6 +350,7 @@ class ModelCluster:
                 for other in self.nodes.values()
                 if other is not node
                 and self.is_valid(other, facts)
+                and not self.manager.registry.nodes[other.uuid].stale
                 and (other.uuid, block.block_id) not in self.on_the_way
             ]
             known_bad = self.known_bad(node, block.block_id)
@@ -438,7 +442,25 @@ class ModelCluster:
             except FileSystemError:
                 return
         for _ in batch:
-            node.changes.popleft()
+            node.sent.append(node.changes.popleft())
+        self.take_notices()
+
+    def replay(self, node: ModelDatanode, at: int) -> None:
+        """An old report arrives once more, unless that very replica is awaited."""
+        if not node.registered or not node.sent:
+            return
+        storage_uuid, change = node.sent[at % len(node.sent)]
+        known = self.manager.registry.nodes.get(node.uuid)
+        if (
+            known is None
+            or not known.registered
+            or self.manager.parts.intents.expected(change.block.block_id, known)
+        ):
+            return
+        with self.turn() as turn:
+            self.manager.incremental_report(
+                turn, node.uuid, DatanodeStorage(storage_uuid), [change]
+            )
         self.take_notices()
 
     def begin_report(self, node: ModelDatanode) -> None:

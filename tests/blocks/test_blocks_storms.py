@@ -39,8 +39,8 @@ class Storm(RuleBasedStateMachine):
     def begin(self, seed: int, nodes: int, racks: int, disks: int) -> None:
         self.cluster = ModelCluster(SETTINGS, seed, racks, disks)
         for _ in range(nodes):
-            node = self.cluster.add_node()
-            self.cluster.heartbeat(node)
+            self.cluster.add_node()
+        self.cluster.heal()
 
     def _node(self, number: int) -> ModelDatanode:
         nodes = list(self.cluster.nodes.values())
@@ -172,6 +172,10 @@ class Storm(RuleBasedStateMachine):
         for node in self.cluster.nodes.values():
             self.cluster.send_changes(node)
 
+    @rule(number=numbers, at=numbers)
+    def replay(self, number: int, at: int) -> None:
+        self.cluster.replay(self._node(number), at)
+
     @rule(number=numbers)
     def begin_report(self, number: int) -> None:
         self.cluster.begin_report(self._node(number))
@@ -186,6 +190,19 @@ class Storm(RuleBasedStateMachine):
     @rule(ms=st.sampled_from([1_000, 3_000, 6_000, 12_000, 35_000]))
     def tick(self, ms: int) -> None:
         self.cluster.tick(ms)
+
+    @rule(beats=st.integers(1, 4), works=st.booleans())
+    def pass_time(self, beats: int, works: bool) -> None:
+        """Time passes as it mostly does: nodes that run speak; they may be slow to act."""
+        for _ in range(beats):
+            self.cluster.now_ms += 3_000
+            for node in self.cluster.nodes.values():
+                self.cluster.heartbeat(node)
+                while works and node.up and node.orders:
+                    self.cluster.carry_out(node)
+                if works:
+                    self.cluster.send_changes(node)
+            self.cluster.tick()
 
     @rule(survived=st.booleans())
     def restart_namenode(self, survived: bool) -> None:
@@ -242,5 +259,5 @@ class Storm(RuleBasedStateMachine):
         assert not cluster.manager.safe_mode.on
 
 
-TestStorm = pytest.mark.requirement("A07")(Storm.TestCase)
-TestStorm.settings = hypothesis_settings(max_examples=60, stateful_step_count=60)
+TestStorm = pytest.mark.requirement("A07", "A09", "A13", "A16", "A18", "E05")(Storm.TestCase)
+TestStorm.settings = hypothesis_settings(max_examples=40, stateful_step_count=50)

@@ -108,7 +108,8 @@ class RemoveBlocks:
             storage = self._registry.storages.get(index)
             if storage is None:
                 continue
-            replica = self._corrupt.replica(block_id, index) or block
+            corrupt = self._corrupt.find(block_id, index)
+            replica = corrupt.replica if corrupt else block
             self._removals.forget(storage.node, block_id)
             self._removals.doom(DoomKind.GONE, replica, storage.node, storage)
         self._corrupt.drop_block(block_id)

@@ -32,10 +32,9 @@ class CorruptReplicas:
     def of(self, block_id: int) -> dict[int, CorruptReplica]:
         return self._replicas.get(block_id, {})
 
-    def replica(self, block_id: int, storage_index: int) -> Block | None:
-        """What the node holds; None until it has reported it to this process."""
-        known = self.of(block_id).get(storage_index)
-        return known.replica if known else None
+    def find(self, block_id: int, storage_index: int) -> CorruptReplica | None:
+        """What is known of a corrupt replica; None until this process has heard of it."""
+        return self.of(block_id).get(storage_index)
 
     def mark(self, replica: Block, storage_index: int, reason: str) -> bool:
         """False if it was marked already; what is known of it is renewed."""

@@ -69,12 +69,17 @@ class Intake:
     def deleted(self, turn: Turn, storage: StorageDescriptor, block: Block) -> None:
         """A storage says that it removed this replica, perhaps late: a newer one stays."""
         facts = turn.catalog.get(block.block_id)
-        if facts is not None and block.generation_stamp < facts.generation_stamp:
-            print_ = tables.read_fingerprint(turn.tx, storage.index, block.block_id)
-            if print_ == tables.fingerprint(facts.generation_stamp, facts.num_bytes):
-                self._removals.forget(storage.node, block.block_id)
-                return
-        self.vanished(turn, storage, block.block_id)
+        if facts is None or block.generation_stamp >= self._held_stamp(storage, facts):
+            self.vanished(turn, storage, block.block_id)
+
+    def _held_stamp(self, storage: StorageDescriptor, facts: BlockFacts) -> int:
+        """The generation stamp of the replica that a storage is known to hold."""
+        corrupt = self._corrupt.find(facts.block_id, storage.index)
+        if corrupt is not None:
+            return corrupt.replica.generation_stamp
+        opened = self._open.get(facts.block_id)
+        replica = opened.of(storage) if opened else None
+        return replica.generation_stamp if replica else facts.generation_stamp
 
     def vanished(self, turn: Turn, storage: StorageDescriptor, block_id: int) -> None:
         """A storage holds no such replica (any more)."""
@@ -88,7 +93,13 @@ class Intake:
         self._redundancy.evaluate(turn, block_id)
 
     def mark_corrupt(
-        self, turn: Turn, storage: StorageDescriptor, block: Block, reason: str
+        self,
+        turn: Turn,
+        storage: StorageDescriptor,
+        block: Block,
+        reason: str,
+        *,
+        by_content: bool = False,
     ) -> None:
         """A replica is not to be read. ``block`` is the replica as its node knows it."""
         node, block_id = storage.node, block.block_id
@@ -97,9 +108,8 @@ class Intake:
             return  # it goes anyway
         self._removals.forget(node, block_id)
         before = self._good(turn.tx, block_id)
-        self._replicas.add(
-            turn.tx, block_id, storage, tables.FINGERPRINT_NONE, flags=tables.CORRUPT
-        )
+        flags = tables.CORRUPT | (tables.BAD_CONTENT if by_content else 0)
+        self._replicas.add(turn.tx, block_id, storage, tables.FINGERPRINT_NONE, flags=flags)
         self._settle(block_id, node)
         if self._corrupt.mark(block, storage.index, reason):
             self._notices.append(ReplicaCorrupt(block_id, node.uuid, storage.uuid, reason))
@@ -120,7 +130,7 @@ class Intake:
                 continue
             # The length that a reader names may be that of what it could see.
             held = Block(block.block_id, facts.generation_stamp, facts.num_bytes)
-            self.mark_corrupt(turn, storage, held, reason)
+            self.mark_corrupt(turn, storage, held, reason, by_content=True)
             return True
         return False
 
@@ -186,15 +196,16 @@ class Intake:
         node, block_id = storage.node, block.block_id
         expected = self._settle(block_id, node)
         flags = dict(tables.read_replicas(turn.tx, block_id)).get(storage.index)
-        if flags is not None and flags & tables.DELETING:
-            return  # it goes; its removal is not undone by a report
-        known = self._corrupt.replica(block_id, storage.index)
-        if flags is not None and flags & tables.CORRUPT and (known is None or known == block):
-            # Found bad by its content, which a report of stamp and length cannot refute.
-            reason = "it was found corrupt before this NameNode started"
+        if flags is not None and flags & tables.BAD_CONTENT:
+            known = self._corrupt.find(block_id, storage.index)
             if known is None:
-                self.mark_corrupt(turn, storage, block, reason)
-            return
+                # Flagged by an earlier process; now it is known what exactly is there.
+                reason = "it was found corrupt before this NameNode started"
+                self.mark_corrupt(turn, storage, block, reason, by_content=True)
+            if known is None or known.replica == block:
+                return
+        if flags is not None and flags & tables.DELETING and not flags & tables.CORRUPT:
+            return  # it goes; its removal is not undone by a report
         doom = node.invalidate.get(block_id) or node.deleting.get(block_id)
         if doom is not None:
             if doom.block.generation_stamp == block.generation_stamp:

@@ -80,7 +80,8 @@ class Redundancy:
             self.postponed.pop(block_id, None)
         coming = self._pending.count(block_id) + survey.in_grace
         if len(survey.live) + coming < wanted:
-            if block_id not in self._settling:
+            # A fresh block has time, unless what it lacks will surely not come.
+            if block_id not in self._settling or survey.corrupt:
                 out = len(survey.leaving) + len(survey.maintenance)
                 level = priority_of(len(survey.live), out, facts.replication)
                 self.needed.put(block_id, level)
@@ -167,9 +168,9 @@ class Redundancy:
 
     def doom_corrupt(self, facts: BlockFacts, storage: StorageDescriptor) -> None:
         """Have a corrupt replica removed, once its node has said what exactly it holds."""
-        replica = self._corrupt.replica(facts.block_id, storage.index)
-        if replica is not None:
-            self._removals.doom(DoomKind.CORRUPT, replica, storage.node, storage)
+        known = self._corrupt.find(facts.block_id, storage.index)
+        if known is not None:
+            self._removals.doom(DoomKind.CORRUPT, known.replica, storage.node, storage)
 
 
 def _block(facts: BlockFacts) -> Block:

@@ -70,8 +70,10 @@ class Removals:
         # Called-off ones cost a look each, so they count as well.
         while node.invalidate and len(blocks) + len(called_off) < self._settings.invalidate_limit:
             block_id = next(iter(node.invalidate))
+            # Asked while it is still doomed, so that it does not count for itself.
+            right = self._still_right(turn, node.invalidate[block_id])
             doom = self._unqueue(node, block_id)
-            if not self._still_right(turn, doom):
+            if not right:
                 self._keep(turn, doom)
                 called_off.append(block_id)
                 continue

@@ -39,6 +39,7 @@ COUNTERS = b"M"
 CORRUPT = 1  # not to be read, to be replaced
 DELETING = 2  # its DataNode was told to remove it
 UNCONFIRMED = 4  # reported without being expected; no other is deleted on its account
+BAD_CONTENT = 8  # with CORRUPT: its bytes were found wrong, so that no report can clear it
 
 # The fingerprint of a replica that every report must look at.
 FINGERPRINT_NONE = 0
