@@ -225,6 +225,9 @@ class Intake:
         self._corrupt.clear(block_id, storage.index)
         self._count_safe(turn, block_id, before)
         if facts.state == BlockState.COMMITTED:
+            opened = self._open.get(block_id)
+            if opened is not None and opened.report(storage, block, ReplicaState.FINALIZED):
+                self._open.save(turn.tx, opened)
             if self.good_replicas(turn.tx, block_id) >= self._settings.replication_min:
                 self._notices.append(BlockReachedMinimum(block_id))
         else:
