@@ -199,6 +199,7 @@ class FakeNamenode:
     nodes: list[FakeDatanode]
     client_name: str = "client"
     asked: int = 0
+    first_block: int = 0
     bad: list[LocatedBlock] = field(default_factory=list)
     on_asked: Callable[[], None] = lambda: None
 
@@ -212,7 +213,7 @@ class FakeNamenode:
             piece = self.data[start : start + self.block_size]
             if start + len(piece) <= offset or start >= offset + length:
                 continue
-            number = start // self.block_size
+            number = self.first_block + start // self.block_size
             block = ExtendedBlock(POOL, number, 1001, len(piece))
             nodes = tuple(node.info for node in self.nodes)
             blocks.append(LocatedBlock(block, start, nodes))

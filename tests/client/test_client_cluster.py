@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import random
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+import uvloop
 
 import cairnfs
 from cairnfs.client import connect_async
@@ -450,6 +452,36 @@ async def test_a_coroutine_of_ones_own(cluster: MiniCluster) -> None:
         return one, two
 
     assert await blocking(cluster, lambda fs: fs.run(both)) == (b"a", b"b")
+
+
+async def test_any_event_loop_will_do(cluster: MiniCluster) -> None:
+    async def work() -> None:
+        data = noise(3 << 20)
+        async with await connect_async(cluster.url, Configuration(QUICK)) as fs:
+            await fs.write_bytes("/uv", data)
+            assert await fs.read_bytes("/uv") == data
+            async with await fs.append("/uv") as writer:
+                await writer.write(b"more")
+                await writer.hflush()
+            async with await fs.open("/uv") as reader:
+                assert await reader.pread(len(data), 10) == b"more"
+
+    await asyncio.to_thread(uvloop.run, work())
+
+
+async def test_a_program_that_ends_without_closing_ends(cluster: MiniCluster) -> None:
+    program = """
+import sys, cairnfs
+fs = cairnfs.connect(sys.argv[1])
+left = fs.create("/left")
+left.write(b"x" * 2_000_000)
+read = fs.open_read("/file")
+assert read.read(1) == b"x"
+"""
+    await blocking(cluster, lambda fs: fs.write_bytes("/file", b"x" * 100_000))
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, cluster.url)
+    async with asyncio.timeout(30):
+        assert await process.wait() == 0
 
 
 async def test_a_closed_file_system_says_so(cluster: MiniCluster) -> None:

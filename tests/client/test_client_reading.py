@@ -13,7 +13,13 @@ from client_fake_datanode import Behaviour, FakeDatanode, FakeNamenode, blocks_o
 from cairnfs.client.context import ClientContext
 from cairnfs.client.locations import FileBlocks
 from cairnfs.client.reader import FileReader
-from cairnfs.errors import ChecksumMismatch, NotFound, RemoteProtocolError, TransportError
+from cairnfs.errors import (
+    ChecksumMismatch,
+    FileSystemError,
+    NotFound,
+    RemoteProtocolError,
+    TransportError,
+)
 from cairnfs.wire.transfer_reply import Status
 
 BLOCK = 40_000
@@ -120,6 +126,7 @@ async def test_idle_connections_are_closed_in_time() -> None:
 async def test_wrong_data_is_reported_and_read_elsewhere() -> None:
     async with reading(Behaviour(corrupt_at=20_000), Behaviour()) as (reader, world):
         assert await reader.read() == DATA
+        await reader.close()
         reported = world.namenode.bad
         assert {block.block.block_id for block in reported} == {0, 1}
         assert all(block.locations == (world.nodes[0].info,) for block in reported)
@@ -134,9 +141,19 @@ async def test_wrong_data_everywhere_is_an_error() -> None:
         with pytest.raises(ChecksumMismatch, match="cannot be read from any DataNode"):
             await reader.pread(0, 100)
         assert await reader.pread(512, 100) == DATA[512:612]
-        assert {block.locations[0] for block in world.namenode.bad} == {
-            node.info for node in world.nodes
-        }
+        # All replicas wrong: it may well be this machine that is.
+        assert world.namenode.bad == []
+    async with reading(Behaviour(corrupt_at=0)) as (reader, world):
+        with pytest.raises(ChecksumMismatch):
+            await reader.pread(0, 100)
+        assert [block.locations for block in world.namenode.bad] == [(world.nodes[0].info,)]
+
+
+async def test_a_file_replaced_meanwhile_is_not_read_on() -> None:
+    async with reading(Behaviour(close_after_packets=0)) as (reader, world):
+        world.namenode.first_block = 100
+        with pytest.raises(FileSystemError, match="replaced"):
+            await reader.pread(0, 10)
 
 
 async def test_checksums_may_be_left_alone() -> None:

@@ -102,7 +102,7 @@ class FileSystem:
                     self.user,
                     client_name=self._direct.namenode.client_name,
                 )
-                self._looping = LoopThread(), fs
+                self._looping = LoopThread(self.close), fs
             return self._looping
 
     def _check(self) -> None:
@@ -223,6 +223,9 @@ class FileSystem:
 
     def content_summary(self, path: str) -> ContentSummary:
         return self._run(lambda fs: fs.content_summary(path))
+
+    def check_access(self, path: str, action: int) -> None:
+        self._run(lambda fs: fs.check_access(path, action))
 
     def status(self) -> FsStatus:
         return self._run(lambda fs: fs.status())

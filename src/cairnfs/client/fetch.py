@@ -46,25 +46,33 @@ class Fetcher:
         start_bytes = received.bytes
         located = await self._blocks.find(offset)
         tried: set[str] = set()
+        wrong: dict[str, DatanodeInfo] = {}
         errors: list[CairnError] = []
         backoff = Backoff(settings.retry_window_ms / 8, settings.retry_window_ms * 8)
-        while (got := received.bytes - start_bytes) < length:
-            node = self._choose(located, tried, avoid)
-            if node is None:
-                if backoff.count >= settings.acquire_failures_max:
-                    raise self._last_word(located, errors)
-                await self._context.clock.sleep_ms(backoff.next_ms())
-                located = await self._blocks.refresh(offset + got)
-                tried.clear()
-                continue
-            tried.add(node.id.datanode_uuid)
-            if chosen is not None:
-                chosen.append(node)
-            try:
-                await self._read(node, located, offset + got, length - got, received)
-            except CairnError as error:
-                errors.append(error)
-                await self._note(node, located, error)
+        try:
+            while (got := received.bytes - start_bytes) < length:
+                node = self._choose(located, tried, avoid)
+                if node is None:
+                    if backoff.count >= settings.acquire_failures_max:
+                        raise self._last_word(located, errors)
+                    await self._context.clock.sleep_ms(backoff.next_ms())
+                    located = await self._blocks.refresh(offset + got)
+                    tried.clear()
+                    continue
+                tried.add(node.id.datanode_uuid)
+                if chosen is not None:
+                    chosen.append(node)
+                try:
+                    await self._read(node, located, offset + got, length - got, received)
+                except CairnError as error:
+                    errors.append(error)
+                    if isinstance(error, ChecksumMismatch):
+                        wrong[node.id.datanode_uuid] = node
+                    elif not isinstance(error, ReplicaNotFound | InvalidToken):
+                        self._context.dead.add(node)
+        finally:
+            if wrong:
+                await self._report(located, tuple(wrong.values()))
 
     def _choose(
         self, located: LocatedBlock, tried: set[str], avoid: tuple[DatanodeInfo, ...]
@@ -121,16 +129,16 @@ class Fetcher:
             else:
                 sock.close()
 
-    async def _note(self, node: DatanodeInfo, located: LocatedBlock, error: CairnError) -> None:
-        """Remember what a failed read says about its node or its replica."""
-        if isinstance(error, ChecksumMismatch):
-            bad = replace(located, locations=(node,), storage_ids=(), storage_types=(), cached=())
-            try:
-                await self._context.namenode.report_bad_blocks([bad])
-            except CairnError:
-                pass  # the scanner will find it; reading goes on elsewhere
-        elif not isinstance(error, ReplicaNotFound | InvalidToken):
-            self._context.dead.add(node)
+    async def _report(self, located: LocatedBlock, nodes: tuple[DatanodeInfo, ...]) -> None:
+        """Tell the NameNode which replicas are wrong; unless all are, which says more about
+        this machine's memory than about theirs (as Hadoop's client does)."""
+        if 1 < len(located.locations) <= len(nodes):
+            return
+        bad = replace(located, locations=nodes, storage_ids=(), storage_types=(), cached=())
+        try:
+            await self._context.namenode.report_bad_blocks([bad])
+        except CairnError:
+            pass  # their scanners will find it; what was read is good
 
     def _last_word(self, located: LocatedBlock, errors: list[CairnError]) -> CairnError:
         name = f"block {located.block.block_id} of {self._blocks.path}"

@@ -243,6 +243,11 @@ class FileSystem:
         """Totals of a subtree. Raises ``NotFound``."""
         return await self.namenode.get_content_summary(self.path(path))
 
+    async def check_access(self, path: str, action: int) -> None:
+        """Raise ``PermissionDenied`` unless the user may do all of ``action`` (4 read, 2 write,
+        1 execute), ``NotFound`` if nothing is there."""
+        await self.namenode.check_access(self.path(path), action)
+
     async def status(self) -> FsStatus:
         """Space of the file system (``df``)."""
         return await self.namenode.get_fs_stats()

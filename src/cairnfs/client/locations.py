@@ -8,7 +8,7 @@ from dataclasses import replace
 from cairnfs.client.context import ClientContext
 from cairnfs.client.datanode import replica_visible_length
 from cairnfs.client.retry import Backoff
-from cairnfs.errors import CairnError, ReplicaNotFound, TransportError
+from cairnfs.errors import CairnError, FileSystemError, ReplicaNotFound, TransportError
 from cairnfs.types import LocatedBlock, LocatedBlocks
 
 _BLOCKS_AHEAD = 10
@@ -52,9 +52,14 @@ class FileBlocks:
         return known if known is not None else await self.refresh(offset)
 
     async def refresh(self, offset: int) -> LocatedBlock:
-        """As :meth:`find`, asking the NameNode again."""
+        """As :meth:`find`, asking the NameNode again.
+
+        Raises ``FileSystemError`` if another file is at the path by now."""
+        before = self._known(offset)
         self._keep(await self._ask(offset))
         known = self._known(offset)
+        if before and known and before.block.block_id != known.block.block_id:
+            raise FileSystemError(f"{self.path} was replaced while it was read; open it again")
         if known is None:
             raise ReplicaNotFound(f"the NameNode knows no block of {self.path} at {offset}")
         return known

@@ -104,6 +104,12 @@ class Namenode:
         found = await self._call("getDatanodeReport", request, nn.GetDatanodeReportResponseProto)
         return tuple(map(codec.decode_datanode_info, found.di))
 
+    async def check_access(self, path: str, action: int) -> None:
+        """Raises ``PermissionDenied`` unless the user may do all of ``action`` (4 read,
+        2 write, 1 execute), and ``NotFound``."""
+        request = _message(nn.CheckAccessRequestProto, path=path, mode=action)
+        await self._call("checkAccess", request, nn.CheckAccessResponseProto)
+
     async def get_link_target(self, path: str) -> str:
         request = _message(nn.GetLinkTargetRequestProto, path=path)
         found = await self._call("getLinkTarget", request, nn.GetLinkTargetResponseProto)

@@ -25,6 +25,8 @@ _SEGMENT_BYTES_FIRST = 256 * 1024
 _SEGMENT_BYTES_MAX = 8 * 1024 * 1024
 # Segments end here, so that no chunk is read twice.
 _SEGMENT_ALIGNMENT = 64 * 1024
+# How long closing waits for reads whose data was all used up.
+_RETIRING_S = 1.0
 
 
 class _Segment:
@@ -398,6 +400,9 @@ class FileReader:
         self._on_closed(self)
         while self._segments:
             await self._segments.popleft().stop()
+        if self._retiring:
+            # They end within a moment, some with a complaint to the NameNode.
+            await asyncio.wait(self._retiring, timeout=_RETIRING_S)
         for task in tuple(self._retiring):
             task.cancel()
         await asyncio.gather(*self._retiring, return_exceptions=True)

@@ -137,7 +137,12 @@ class FileWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.close()
+        try:
+            await self.close()
+        except CairnError:
+            # What went wrong first is what the caller should hear of.
+            if error is None:
+                raise
 
     @property
     def block_size(self) -> int:
