@@ -48,7 +48,7 @@ class Sizes:
     change_calls: int = 60_000
     serial_calls: int = 4_000
     mix_calls: int = 60_000
-    warm_calls: int = 30_000
+    warm_calls: int = 100_000
     small_files: int = 1_000
     random_reads: int = 4_000
     namespace_files: int = 1_000_000
@@ -63,7 +63,7 @@ class Sizes:
             change_calls=20_000,
             serial_calls=1_000,
             mix_calls=20_000,
-            warm_calls=10_000,
+            warm_calls=20_000,
             small_files=100,
             random_reads=1_000,
             namespace_files=100_000,
