@@ -236,13 +236,13 @@ def test_recovery_ends_with_the_new_generation() -> None:
     # Silent nodes are left out while there are two others.
     assert {one.id.datanode_uuid for one in recovering.locations} == {n.uuid for n in others}
     assert recovering.new_length == 300
-    facts = set_facts(
-        cluster, facts, state=BlockState.COMMITTED, generation_stamp=stamp, num_bytes=300
-    )
     for node in others:
         block = Block(facts.block_id, stamp, 300)
         node.put(node.find(block.block_id)[0], block, ReplicaState.FINALIZED)  # type: ignore[index]
-    cluster.send_changes(others[0])
+    cluster.send_changes(others[0])  # before the primary tells the NameNode
+    facts = set_facts(
+        cluster, facts, state=BlockState.COMMITTED, generation_stamp=stamp, num_bytes=300
+    )
     with cluster.turn() as turn:
         cluster.manager.pipeline_updated(turn, facts, [node.uuid for node in others], [])
         assert cluster.manager.committed(turn, facts) == 1
