@@ -267,7 +267,7 @@ async def test_a_silent_writers_files_are_closed_at_the_hard_limit(world: World)
     assert world.system.namespace.leases
     await world.turn(10_000)
     async with asyncio.timeout(20):
-        while len(world.system.namespace.leases):  # noqa: ASYNC110 - the monitor's own pace
+        while len(world.system.namespace.leases):
             await world.turn(2_000)
     with pytest.raises(LeaseExpired):
         await add_block(world, "gone")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from system_world import (
     defines,
     namenode_values,
     port_of,
+    wait_until,
 )
 
 import cairnfs
+from cairnfs.client.blocking import FileSystem
 from cairnfs.config import Configuration
 from cairnfs.errors import CairnError
 
@@ -118,6 +121,42 @@ def test_a_datanode_without_room_refuses_and_serves(
         for path, data in stored.items():
             with fs.open(path, "rb") as back:
                 assert back.read() == data
-    print(refused)
     assert again.stop() == 0
     assert "Traceback" not in datanode.output() + again.output()
+
+
+def write(fs: FileSystem, path: str, data: bytes) -> str:
+    """Write a file, whether it is there or not; why it could not be, if so."""
+    try:
+        with fs.open(path, "wb") as out:
+            out.write(data)
+    except CairnError as error:
+        return str(error)
+    return ""
+
+
+def test_a_disk_that_fills_up_under_a_writer(
+    small_disk: SmallDisk, start: Start, tmp_path: Path, name_dir: Path
+) -> None:
+    """The NameNode believes that there is room; the DataNode finds out while it writes."""
+    namenode = start("namenode", *defines(namenode_values(name_dir)))
+    own = datanode_values(small_disk.mount_point, port_of(namenode))
+    own |= {"cairn.datanode.meta.home": tmp_path / "meta"}
+    datanode = start("datanode", *defines(own), before=small_disk.inside)
+    namenode.wait_for("DatanodeRegistered")
+    conf = Configuration({"dfs.blocksize": "8m", "dfs.replication": "1"}, "test")
+    with cairnfs.connect(f"hdfs://127.0.0.1:{port_of(namenode)}", conf) as fs:
+        with fs.open("/kept", "wb") as out:
+            out.write(b"kept")
+        small_disk.fill()
+        said = write(fs, "/lost", os.urandom(5_000_000))
+        assert re.search("space|could only be written", said), said
+        with fs.open("/kept", "rb") as back:
+            assert back.read() == b"kept"
+        small_disk.free()
+        # The NameNode hears of it within some heartbeats.
+        wait_until(lambda: not write(fs, "/again", b"again"), "room again")
+        with fs.open("/again", "rb") as back:
+            assert back.read() == b"again"
+    assert datanode.stop() == 0
+    assert "Traceback" not in datanode.output()

@@ -74,12 +74,17 @@ class BlockEffects:
         try:
             return self._system.blocks.choose_targets(request).targets
         except FileSystemError as error:
-            totals = self._system.blocks.registry.totals
-            if totals.live > totals.live_registered:
-                deadline_ms = self._started_ms + self._return_ms
-                if self._system.clock.steady_ms() < deadline_ms:
-                    raise NotYetError(DATANODE, deadline_ms, error) from None
+            deadline_ms = self._started_ms + self._return_ms
+            if self._system.clock.steady_ms() < deadline_ms and self._some_return():
+                raise NotYetError(DATANODE, deadline_ms, error) from None
             raise
+
+    def _some_return(self) -> bool:
+        """Whether a DataNode of before has not said yet, in a heartbeat, what room it has."""
+        return any(
+            node.alive and not any(storage.capacity for storage in node.storages.values())
+            for node in self._system.blocks.registry.nodes.values()
+        )
 
     def begin_block(
         self,

@@ -13,6 +13,7 @@ from cairnfs.errors import IncorrectVersion
 from cairnfs.log import peer_fault
 from cairnfs.namenode.datanode_commands import encode_commands
 from cairnfs.namenode.dispatch import MethodTable
+from cairnfs.namenode.held import DATANODE
 from cairnfs.namenode.namesystem import Namesystem
 from cairnfs.namenode.turn import Turn
 from cairnfs.namespace import synchronization
@@ -90,6 +91,7 @@ def send_heartbeat(
         wants_report_lease=request.requestFullBlockReportLease,
     )
     answer = system.blocks.heartbeat(system.block_turn(turn), beat)
+    system.held.ready(DATANODE)
     return pb.HeartbeatResponseProto(
         cmds=encode_commands(answer.commands, system.info.pool_id),
         haStatus=hdfs_server_pb2.NNHAStatusHeartbeatProto(

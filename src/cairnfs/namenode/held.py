@@ -13,7 +13,7 @@ from cairnfs.clock import Clock
 
 # Called with True when the time is up, False when the block has its replicas.
 Attempt = Callable[[bool], None]
-# The key of those who wait for a DataNode to register; block ids are never 0.
+# The key of those who wait for a DataNode's heartbeat; block ids are never 0.
 DATANODE = 0
 # Calls held at once; more are answered "not yet" at once.
 HELD_MAX = 10_000
@@ -43,7 +43,7 @@ class HeldCalls:
         self._count += 1
 
     def ready(self, key: int) -> None:
-        """The block has its minimum of replicas; or a DataNode has registered."""
+        """The block has its minimum of replicas; or a DataNode has told its room."""
         waiting = self._waiting.pop(key, None)
         if waiting is None:
             return

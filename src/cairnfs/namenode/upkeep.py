@@ -12,7 +12,6 @@ from cairnfs.blocks.report import ReportedReplicas
 from cairnfs.blocks.turn import Turn as BlockTurn
 from cairnfs.config import namenode_keys
 from cairnfs.errors import AlreadyBeingCreated, StorageError
-from cairnfs.namenode.held import DATANODE
 from cairnfs.namenode.settings import read_host_sets
 from cairnfs.namenode.turn import Turn
 from cairnfs.namenode.writer import Operation
@@ -72,8 +71,6 @@ class Upkeep:
                 self._recover_again(notice.block_id)
             else:
                 logger.info("%s", notice)
-                if isinstance(notice, notices.DatanodeRegistered):
-                    system.held.ready(DATANODE)
             name = "block." + type(notice).__name__
             system.events.emit(name, notice=notice)
 
