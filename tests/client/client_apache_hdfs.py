@@ -1,4 +1,4 @@
-"""Runs a real Apache HDFS from its jars (``CAIRN_HADOOP_JARS`` names their folder)."""
+"""Runs a real Apache HDFS from its jars (``CAIRN_HADOOP_JARS`` may name another folder)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _DATANODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
 
 
 def jars() -> str | None:
-    """The class path of Hadoop's jars, or None."""
-    folder = os.environ.get("CAIRN_HADOOP_JARS", "")
-    return f"{folder}/*" if folder and Path(folder).is_dir() else None
+    """The class path of Hadoop's jars, as ``make java`` installs them, or None."""
+    installed = Path(__file__).resolve().parents[2] / ".cache" / "hadoop" / "lib"
+    folder = Path(os.environ.get("CAIRN_HADOOP_JARS") or installed)
+    return f"{folder}/*" if folder.is_dir() else None
 
 
 def free_port() -> int:

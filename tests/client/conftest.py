@@ -16,7 +16,7 @@ def apache_hdfs(
     """Apache's NameNode with four DataNodes; tests may kill some and start them again."""
     if jars() is None or shutil.which("java") is None:
         missing = pytest.fail if pytestconfig.getoption("--peers") == "required" else pytest.skip
-        missing("set CAIRN_HADOOP_JARS to a folder with Hadoop's jars (and install Java)")
+        missing("Hadoop is not installed: run make java")
     cluster = ApacheHdfs(tmp_path_factory.mktemp("apache"), 4)
     try:
         cluster.start()
