@@ -521,7 +521,7 @@ MOVES = ["deliver", "answer", "write", "flushed", "kill"]
     best_effort=st.booleans(),
     moves=st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 5)), max_size=40),
 )
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_every_acknowledged_byte_is_on_every_surviving_replica(
     length: int,
     sizes: list[int],

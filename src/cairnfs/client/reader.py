@@ -18,6 +18,7 @@ from cairnfs.client.context import ClientContext
 from cairnfs.client.fetch import Fetcher
 from cairnfs.client.locations import FileBlocks
 from cairnfs.client.range_reader import Received
+from cairnfs.client.segment import Segment
 from cairnfs.types import DatanodeInfo
 
 # The first segment; those that follow double up to the largest.
@@ -27,45 +28,6 @@ _SEGMENT_BYTES_MAX = 8 * 1024 * 1024
 _SEGMENT_ALIGNMENT = 64 * 1024
 # How long closing waits for reads whose data was all used up.
 _RETIRING_S = 1.0
-
-
-class _Segment:
-    """A range of the file on its way."""
-
-    def __init__(self, fetcher: Fetcher, context: ClientContext, offset: int, length: int) -> None:
-        self.offset = offset
-        self.length = length
-        self.received = Received(context.buffers)
-        self.task = asyncio.ensure_future(self._run(fetcher))
-
-    async def _run(self, fetcher: Fetcher) -> None:
-        try:
-            await fetcher.fetch(self.offset, self.length, self.received)
-        finally:
-            self.received.wake()
-
-    async def views(self) -> deque[memoryview]:
-        """What is there and not used up yet; empty at the segment's end."""
-        while not self.received.views and not self.task.done():
-            await self.received.changed()
-        if not self.received.views:
-            self.task.result()
-        return self.received.views
-
-    def retire(self) -> None:
-        """All was handed out and used up. The buffers go back once the read has ended: the
-        end of its range, an empty packet, may still be on its way into them."""
-        self.task.add_done_callback(self._retired)
-
-    def _retired(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            task.exception()  # it came too late to matter
-        self.received.release()
-
-    async def stop(self) -> None:
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-        self.received.release()
 
 
 class FileReader:
@@ -90,7 +52,7 @@ class FileReader:
         self._blocks = blocks
         self._on_closed = on_closed
         self._fetcher = Fetcher(context, blocks, verify=verify)
-        self._segments: deque[_Segment] = deque()
+        self._segments: deque[Segment] = deque()
         # Where the last scheduled segment ends, and how large the next one is.
         self._scheduled = 0
         self._segment_bytes = _SEGMENT_BYTES_FIRST
@@ -237,7 +199,7 @@ class FileReader:
                 return
             await self._schedule()
 
-    def _reaches(self, segment: _Segment) -> bool:
+    def _reaches(self, segment: Segment) -> bool:
         """Skip forward inside a segment where that is where the position went."""
         skip = self.position - segment.offset
         if skip == 0:
@@ -267,7 +229,7 @@ class FileReader:
         end -= (end - located.offset) % _SEGMENT_ALIGNMENT
         end = min(max(end, self._scheduled + _SEGMENT_ALIGNMENT), self.size)
         end = min(end, located.offset + located.block.num_bytes)
-        segment = _Segment(self._fetcher, self._context, self._scheduled, end - self._scheduled)
+        segment = Segment(self._fetcher, self._context, self._scheduled, end - self._scheduled)
         self._segments.append(segment)
         self._scheduled = end
 
