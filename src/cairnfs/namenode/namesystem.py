@@ -114,7 +114,8 @@ class Namesystem:
 
         Raises ``StoreLocked``, ``StoreDamaged`` or ``StartupError``."""
         directory = layout.name_directory(configuration)
-        store = DurableStore(directory / layout.NAMESPACE)
+        map_bytes = configuration[namenode_keys.STORE_MAP_SIZE]
+        store = DurableStore(directory / layout.NAMESPACE, map_bytes=map_bytes)
         try:
             replicas = VolatileStore(directory / layout.REPLICAS, discard=store.rebuilt)
             try:
