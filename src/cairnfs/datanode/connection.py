@@ -16,7 +16,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from cairnfs.errors import CallTimeout, ConnectFailed, ConnectionLost
@@ -33,10 +33,37 @@ _TIMEVAL = struct.Struct("@ll")
 _SENDFILE_BYTES_MAX = 1 << 30
 
 
+class _SocketErrors:
+    """Turns ``OSError`` of a socket into ``CallTimeout`` or ``ConnectionLost``."""
+
+    __slots__ = ("_peer",)
+
+    def __init__(self, peer: str) -> None:
+        self._peer = peer
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, BlockingIOError):
+            raise CallTimeout(f"{self._peer} was silent for too long") from None
+        if isinstance(error, OSError):
+            raise ConnectionLost(f"{self._peer}: {error.strerror or error}") from None
+
+
 class Connection:
     """See the module. Not thread safe, but for :meth:`interrupt`."""
 
-    __slots__ = ("_receive_ms", "_send_ms", "descriptor", "peer", "rest", "socket", "used")
+    __slots__ = (
+        "_receive_ms",
+        "_send_ms",
+        "_socket_errors",
+        "descriptor",
+        "peer",
+        "rest",
+        "socket",
+        "used",
+    )
 
     def __init__(self, sock: socket.socket, peer: str) -> None:
         sock.setblocking(True)
@@ -47,6 +74,7 @@ class Connection:
         # Operations done on it so far.
         self.used = 0
         self._receive_ms = self._send_ms = 0
+        self._socket_errors = _SocketErrors(peer)
 
     # --- time --------------------------------------------------------------------------------
 
@@ -62,20 +90,11 @@ class Connection:
 
     def _set(self, option: int, timeout_ms: int) -> None:
         value = _TIMEVAL.pack(timeout_ms // 1000, timeout_ms % 1000 * 1000)
-        with self._errors():
+        with self._socket_errors:
             self.socket.setsockopt(socket.SOL_SOCKET, option, value)
 
     def _silent(self, timeout_ms: int) -> CallTimeout:
         return CallTimeout(f"{self.peer} was silent for {timeout_ms} ms")
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except BlockingIOError:
-            raise self._silent(self._receive_ms) from None
-        except OSError as error:
-            raise ConnectionLost(f"{self.peer}: {error.strerror or error}") from None
 
     # --- receiving ---------------------------------------------------------------------------
 
@@ -106,7 +125,7 @@ class Connection:
             if left_ms <= 0:
                 raise self._silent(timeout_ms)
             self.set_receive_timeout(max(1, left_ms) if data else timeout_ms)
-            with self._errors():
+            with self._socket_errors:
                 more = self.socket.recv(_READ_BYTES)
             if not more:
                 raise ConnectionLost(f"{self.peer} closed the connection")
@@ -129,7 +148,7 @@ class Connection:
 
     def send(self, data: Buffer, flags: int = 0) -> None:
         """All of ``data``."""
-        with self._errors():
+        with self._socket_errors:
             sent = self.socket.send(data, flags)
             if sent < len(data):
                 self.socket.sendall(memoryview(data)[sent:], flags)
@@ -137,7 +156,7 @@ class Connection:
     def send_all(self, parts: Sequence[Buffer], flags: int = 0) -> None:
         """All of ``parts``, one after another, in one system call if the kernel takes it."""
         total = sum(map(len, parts))
-        with self._errors():
+        with self._socket_errors:
             sent = self.socket.sendmsg(parts, (), flags)
             if sent < total:
                 self.socket.sendall(memoryview(b"".join(parts))[sent:], flags)

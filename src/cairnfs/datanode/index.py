@@ -62,19 +62,30 @@ class Opening:
     reason: str
 
 
-@contextlib.contextmanager
-def _lmdb_errors(doing: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (lmdb.MapFullError, lmdb.DiskError) as error:
-        raise DiskFull(
-            f"block index {path}: no room while {doing} ({error}); free space there or raise "
-            f"cairn.datanode.index.bytes.max"
-        ) from error
-    except (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.InvalidError) as error:
-        raise StoreDamaged(f"block index {path} is damaged ({doing}: {error})") from error
-    except lmdb.Error as error:
-        raise StorageError(f"block index {path}: {doing}: {error}") from error
+class _lmdb_errors:  # noqa: N801 (used like contextlib's own)
+    """Turns LMDB's errors into ours."""
+
+    __slots__ = ("_doing", "_path")
+
+    def __init__(self, doing: str, path: Path) -> None:
+        self._doing = doing
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, lmdb.Error):
+            return
+        what = f"block index {self._path}"
+        if isinstance(error, lmdb.MapFullError | lmdb.DiskError):
+            raise DiskFull(
+                f"{what}: no room while {self._doing} ({error}); free space there or raise "
+                f"cairn.datanode.index.bytes.max"
+            ) from error
+        if isinstance(error, lmdb.CorruptedError | lmdb.PageNotFoundError | lmdb.InvalidError):
+            raise StoreDamaged(f"{what} is damaged ({self._doing}: {error})") from error
+        raise StorageError(f"{what}: {self._doing}: {error}") from error
 
 
 class Index:

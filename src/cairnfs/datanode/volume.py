@@ -218,8 +218,9 @@ class Volume:
 
     def finalized_path(self, pool_id: str, block_id: int, stamp: int) -> str:
         """Where a finalized replica lies (its directory may not be there yet)."""
-        # Ids count up: the low bits spread neighbours over 32 x 32 directories evenly.
-        first, second = (block_id >> 5) & 31, block_id & 31
+        # 256 neighbours share a directory, so a burst of new blocks touches few of them; ids
+        # count up, so 32 x 32 directories fill evenly.
+        first, second = (block_id >> 13) & 31, (block_id >> 8) & 31
         return (
             f"{self._current}/{pool_id}/{FINALIZED}/subdir{first}/subdir{second}/"
             f"blk_{block_id}_{stamp}"
