@@ -24,7 +24,7 @@ from cairnfs.blocks.turn import Turn
 from cairnfs.types import Block, ReplicaState
 
 # Replicas looked at one by one in a slice: 15-30 us each on LMDB.
-SLOW_IN_SLICE_MAX = 500
+SLOW_IN_SLICE_MAX = 400
 # A block past the end of all ids.
 _END = 1 << 64
 

@@ -195,7 +195,8 @@ class Intake:
     ) -> None:
         node, block_id = storage.node, block.block_id
         expected = self._settle(block_id, node)
-        flags = dict(tables.read_replicas(turn.tx, block_id)).get(storage.index)
+        replicas = tables.read_replicas(turn.tx, block_id)
+        flags = dict(replicas).get(storage.index)
         if flags is not None and flags & tables.BAD_CONTENT:
             known = self._corrupt.find(block_id, storage.index)
             if known is None:
@@ -215,13 +216,12 @@ class Intake:
         keeps = flags is not None and not flags & (tables.CORRUPT | tables.UNCONFIRMED)
         # Said by a full report, awaited, moved by a balancer, or known: no doubt.
         sure = full or expected or hint is not None or keeps
-        print_ = tables.fingerprint(block.generation_stamp, block.num_bytes)
         if sure:
-            self._replicas.add(turn.tx, block_id, storage, print_)
+            print_ = tables.fingerprint(block.generation_stamp, block.num_bytes)
+            self._replicas.add(turn.tx, block_id, storage, print_, 0, replicas)
         else:
-            self._replicas.add(
-                turn.tx, block_id, storage, tables.FINGERPRINT_NONE, flags=tables.UNCONFIRMED
-            )
+            print_ = tables.FINGERPRINT_NONE
+            self._replicas.add(turn.tx, block_id, storage, print_, tables.UNCONFIRMED, replicas)
         self._corrupt.clear(block_id, storage.index)
         self._count_safe(turn, block_id, before)
         if facts.state == BlockState.COMMITTED:
@@ -231,7 +231,7 @@ class Intake:
             if self.good_replicas(turn.tx, block_id) >= self._settings.replication_min:
                 self._notices.append(BlockReachedMinimum(block_id))
         else:
-            self._redundancy.evaluate(turn, block_id, hint)
+            self._redundancy.evaluate(turn, block_id, hint, facts)
 
     def _settle(self, block_id: int, node: DatanodeDescriptor) -> bool:
         """Whether the node was to receive the block; no longer, by this."""

@@ -104,13 +104,12 @@ class Locator:
     ) -> list[StorageDescriptor]:
         if len(storages) < 2:
             return storages
-        # Equals in random order: readers of one file spread over its replicas.
-        self._random.shuffle(storages)
+        draw = self._random.random
         client_rack: str | None = None
-        keyed: list[tuple[int, int, StorageDescriptor]] = []
+        keyed: list[tuple[float, int, StorageDescriptor]] = []
         for at, storage in enumerate(storages):
             node = storage.node
-            if client_host in (node.id.ip_addr, node.id.host_name):
+            if client_host == node.id.ip_addr or client_host == node.id.host_name:
                 key = DISTANCE_SAME_HOST
             else:
                 if client_rack is None:
@@ -122,6 +121,7 @@ class Locator:
                 key += _PENALTY_OUT_OF_SERVICE
             if going:
                 key += going.get(storage.index, 0)
-            keyed.append((key, at, storage))
+            # Equals in random order: readers of one file spread over its replicas.
+            keyed.append((key + draw(), at, storage))
         keyed.sort()
         return [storage for _, _, storage in keyed]

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from cairnfs.blocks.corruption import CorruptReplicas
-from cairnfs.blocks.needed import NeededReplication, priority_of
+from cairnfs.blocks.needed import NeededReplication, Priority, priority_of
 from cairnfs.blocks.nodes import DoomKind, StorageDescriptor
 from cairnfs.blocks.pending import PendingCopies
 from cairnfs.blocks.placement import ClusterView, PlacementPolicy
@@ -56,17 +56,30 @@ class Redundancy:
     def settling(self) -> int:
         return len(self._settling)
 
-    def evaluate(self, turn: Turn, block_id: int, hint: str | None = None) -> None:
+    def evaluate(
+        self, turn: Turn, block_id: int, hint: str | None = None, facts: BlockFacts | None = None
+    ) -> None:
         """Count a block's replicas and act on it. Cheap: one look at each store.
 
-        ``hint`` is the uuid of a node that would like its replica removed."""
+        ``hint`` is the uuid of a node that would like its replica removed; ``facts`` are
+        the catalog's if the caller has them already."""
         if not self.enabled:
             return
-        facts = turn.catalog.get(block_id)
+        facts = facts or turn.catalog.get(block_id)
         if facts is None or facts.state != BlockState.COMPLETE:
             # Open blocks are their writer's business; gone ones nobody's.
             self.forget(block_id)
             return
+        live = self._surveyor.plain(turn.tx, block_id)
+        if live is not None and len(live) <= facts.replication:
+            self.postponed.pop(block_id, None)
+            coming, settles = self._pending.count(block_id), block_id in self._settling
+            self._queue(facts, live, facts.replication, coming, 0, settles)
+        else:
+            self._evaluate_fully(turn, facts, hint)
+
+    def _evaluate_fully(self, turn: Turn, facts: BlockFacts, hint: str | None) -> None:
+        block_id = facts.block_id
         survey = self._surveyor.survey(turn.tx, block_id)
         wanted = survey.live_wanted(facts.replication)
         if len(survey.live) < wanted and self._call_off(survey, block_id):
@@ -79,23 +92,36 @@ class Redundancy:
         else:
             self.postponed.pop(block_id, None)
         coming = self._pending.count(block_id) + survey.in_grace
-        if len(survey.live) + coming < wanted:
-            # A fresh block has time, unless what it lacks will surely not come.
-            if block_id not in self._settling or survey.corrupt:
-                out = len(survey.leaving) + len(survey.maintenance)
-                level = priority_of(len(survey.live), out, facts.replication)
-                self.needed.put(block_id, level)
-        elif not coming and self.badly_distributed(survey, facts):
-            self.needed.put(block_id, priority_of(len(survey.live), 0, 0))
+        out = len(survey.leaving) + len(survey.maintenance)
+        # A fresh block has time, unless what it lacks will surely not come.
+        settles = block_id in self._settling and not survey.corrupt
+        self._queue(facts, survey.live, wanted, coming, out, settles)
+
+    def _queue(
+        self,
+        facts: BlockFacts,
+        live: list[StorageDescriptor],
+        wanted: int,
+        coming: int,
+        out_of_service: int,
+        settles: bool,
+    ) -> None:
+        """Into the queue, or out of it. ``coming``: replicas that may yet appear."""
+        block_id, count = facts.block_id, len(live)
+        if count + coming < wanted:
+            if not settles:
+                self.needed.put(block_id, priority_of(count, out_of_service, facts.replication))
+        elif not coming and self.badly_distributed(live, facts):
+            self.needed.put(block_id, Priority.BADLY_DISTRIBUTED)
         else:
             self.needed.discard(block_id)
 
-    def badly_distributed(self, survey: Survey, facts: BlockFacts) -> bool:
+    def badly_distributed(self, live: list[StorageDescriptor], facts: BlockFacts) -> bool:
         """Whether all replicas stand in fewer racks than they should."""
-        wanted = self._policy.racks_wanted(facts.replication, self._view)
-        if wanted <= 1 or len(survey.live) < 2:
+        if len(live) < 2 or self._view.topology.rack_count < 2:
             return False
-        return len({storage.node.location for storage in survey.live}) < wanted
+        wanted = self._policy.racks_wanted(facts.replication, self._view)
+        return len({storage.node.location for storage in live}) < wanted
 
     def settle_later(self, block_id: int, due_ms: int) -> None:
         """A block was just completed: give its other replicas time to be reported."""

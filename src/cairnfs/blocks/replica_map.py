@@ -16,12 +16,20 @@ class ReplicaMap:
         self._registry = registry
 
     def add(
-        self, tx: Writer, block_id: int, storage: StorageDescriptor, print_: int, flags: int = 0
+        self,
+        tx: Writer,
+        block_id: int,
+        storage: StorageDescriptor,
+        print_: int,
+        flags: int = 0,
+        replicas: Replicas | None = None,
     ) -> bool:
         """Note a replica with these flags; False if the storage held one already.
 
-        A replica on another storage of the same node is struck off: it has moved."""
-        replicas = tables.read_replicas(tx, block_id)
+        A replica on another storage of the same node is struck off: it has moved.
+        ``replicas`` are those of the block if the caller has just read them."""
+        if replicas is None:
+            replicas = tables.read_replicas(tx, block_id)
         kept: Replicas = []
         known: int | None = None
         for index, old_flags in replicas:

@@ -29,19 +29,29 @@ class Replicator:
         self.pending = parts.pending
         self.policy = parts.policy
         self.view = parts.view
+        self._starts_left = 0
+        self._attempts_left = 0
 
-    def schedule(self, turn: Turn, wall_offset_ms: int) -> int:
-        """Begin copies for the blocks most at risk; how many blocks were helped."""
-        starts_max = len(self.view.topology) * self.view.settings.work_multiplier
-        if not starts_max or not len(self.redundancy.needed):
+    def begin_round(self) -> None:
+        """A new interval: so many blocks may be helped in it."""
+        self._starts_left = len(self.view.topology) * self.view.settings.work_multiplier
+        self._attempts_left = self._starts_left * _ATTEMPTS_PER_START
+
+    def step(self, turn: Turn, blocks_max: int, wall_offset_ms: int) -> int:
+        """Begin copies for up to ``blocks_max`` of the blocks most at risk, as far as this
+        round allows; how many were looked at, 0 when the round is over."""
+        if not self._starts_left:
             return 0
-        started = 0
-        candidates = self.redundancy.needed.candidates(starts_max * _ATTEMPTS_PER_START)
+        candidates = self.redundancy.needed.candidates(min(blocks_max, self._attempts_left))
         for block_id, priority in candidates:
-            if started >= starts_max:
-                break
-            started += self._start(turn, block_id, priority, wall_offset_ms)
-        return started
+            self._attempts_left -= 1
+            if self._start(turn, block_id, priority, wall_offset_ms):
+                self._starts_left -= 1
+                if not self._starts_left:
+                    break
+        if not self._attempts_left or len(candidates) < blocks_max:
+            self._starts_left = 0
+        return len(candidates)
 
     def _start(self, turn: Turn, block_id: int, priority: Priority, wall_offset_ms: int) -> bool:
         facts = turn.catalog.get(block_id)
@@ -68,7 +78,7 @@ class Replicator:
         pending = self.pending.count(facts.block_id)
         wanted = survey.live_wanted(facts.replication)
         lacking = wanted - len(survey.live) - pending - survey.in_grace
-        if lacking <= 0 and not pending and self.redundancy.badly_distributed(survey, facts):
+        if lacking <= 0 and not pending and self.redundancy.badly_distributed(survey.live, facts):
             return 1
         return lacking
 

@@ -46,6 +46,26 @@ class Surveyor:
     def __init__(self, registry: NodeRegistry) -> None:
         self._storages = registry.storages
 
+    def plain(self, tx: Reader, block_id: int) -> list[StorageDescriptor] | None:
+        """The replicas of a block, if there is nothing to say of any but that it is live.
+
+        So it is with almost all blocks, and it takes a third of a survey's time."""
+        live: list[StorageDescriptor] = []
+        for index, flags in tables.read_replicas(tx, block_id):
+            storage = self._storages.get(index)
+            if flags or storage is None or storage.failed:
+                return None
+            node = storage.node
+            if (
+                not node.alive
+                or node.admin_state != AdminState.NORMAL
+                or block_id in node.invalidate
+                or block_id in node.deleting
+            ):
+                return None
+            live.append(storage)
+        return live
+
     def survey(self, tx: Reader, block_id: int) -> Survey:
         survey = Survey()
         for index, flags in tables.read_replicas(tx, block_id):

@@ -7,6 +7,7 @@ host, 2 in one rack, 4 across racks of one hall, more further away.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Generic, Protocol, TypeVar
 
@@ -35,6 +36,7 @@ def normalise_location(location: str) -> str:
     return "/" + "/".join(parts) if parts else DEFAULT_RACK
 
 
+@functools.lru_cache(maxsize=65_536)
 def rack_distance(one: str, other: str) -> int:
     """Edges between two different hosts at these locations."""
     if one == other:
