@@ -16,3 +16,5 @@ install() {
 echo "Installing $lock into $venv" >&2
 install --require-hashes -r "$lock"
 install --no-deps --editable .
+# Start-up counts, and the environment may forbid Python to keep what it compiled.
+PYTHONDONTWRITEBYTECODE='' "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" src || true
