@@ -22,7 +22,7 @@ from transfer_world import Station, stations
 
 from cairnfs.datanode.settings import TransferSettings
 from cairnfs.datanode.transfer_block import send_replica
-from cairnfs.errors import ReplicaNotFound
+from cairnfs.errors import ChecksumMismatch, ReplicaNotFound
 from cairnfs.types import Block, ChecksumType, ExtendedBlock, ReplicaState, StorageType
 from cairnfs.wire import transfer as t
 from cairnfs.wire.block_checksum import BlockChecksumType
@@ -386,6 +386,42 @@ def test_a_replica_is_sent_to_other_nodes_in_a_chain(three: list[Station]) -> No
         send_replica(
             three[0].dataset, TransferSettings(), three[0].info.id, block(9), [three[1].info]
         )
+
+
+@pytest.mark.parametrize("chunk", [64, 512, 1000, 8192, 65_536])
+def test_a_copy_keeps_the_writers_chunks(three: list[Station], chunk: int) -> None:
+    """Apache's nodes refuse appends to replicas with others, and their checksums would differ."""
+    data = random.Random(chunk).randbytes((1 << 20) + 12_345)
+    with RawClient(three[0].port) as client:
+        client.begin_write(block(1), checksum=DataChecksum(ChecksumType.CRC32C, chunk))
+        client.send(client.packet(0, data) + client.packet(len(data), b"", last=True))
+        client.acks(2)
+    settings, own = TransferSettings(), three[0].info.id
+    send_replica(three[0].dataset, settings, own, block(1), [three[1].info])
+    with RawClient(three[2].port) as client:
+        client.send(encode_request(t.ReplaceBlock(block(1), "old-node", three[1].info)))
+        assert client.response().is_success
+    for station in three:
+        assert content(station.dataset, block(1)) == data
+        with station.dataset.open_for_read(block(1)) as reader:
+            assert reader.writer_bytes_per_checksum == chunk
+
+
+@pytest.mark.requirement("A16")
+def test_a_corrupt_replica_is_not_copied_but_reported(three: list[Station], tmp_path: Path) -> None:
+    with RawClient(three[0].port) as client:
+        client.write(block(1), DATA)
+    (file,) = tmp_path.rglob("blk_1_1001")
+    with file.open("r+b") as stream:
+        stream.seek(200_000)
+        stream.write(b"rot")
+    with pytest.raises(ChecksumMismatch, match="not copied"):
+        send_replica(
+            three[0].dataset, TransferSettings(), three[0].info.id, block(1), [three[1].info]
+        )
+    assert three[0].recorder.told[-1][:2] == ("corrupt", 1)
+    three[1].server.stop()
+    assert three[1].dataset.replica(POOL, 1) is None
 
 
 def test_wrong_data_in_a_copy_is_reported_against_its_source(one: Station) -> None:

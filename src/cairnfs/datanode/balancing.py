@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from cairnfs.datanode.connection import Connection, connect
 from cairnfs.datanode.open_replica import ReplicaWriter
 from cairnfs.datanode.packet_stream import PacketStream, StreamActions, StreamSetup, StreamTimes
-from cairnfs.datanode.send import BlockSender, CacheHints
+from cairnfs.datanode.send import CacheHints
+from cairnfs.datanode.send_copy import CopySender
 from cairnfs.datanode.transfer_context import TransferContext
+from cairnfs.datanode.unreadable import reporting_unreadable
 from cairnfs.errors import (
     CairnError,
     RemoteError,
@@ -47,17 +49,13 @@ def copy_block(context: TransferContext, connection: Connection, request: t.Copy
             _say(connection, Status.ERROR, str(error))
             raise
         with reader:
-            sender = BlockSender(
-                reader,
-                0,
-                reader.stop,
-                hints=CacheHints(context.settings.readahead_bytes, drop_behind=True),
-                throttle=context.moves.throttle,
-            )
+            hints = CacheHints(context.settings.readahead_bytes, drop_behind=True)
+            sender = CopySender(reader, hints, context.moves.throttle)
             info = ReadChecksumInfo(sender.checksum, sender.start)
             answer = encode_response(BlockOpResponse(Status.SUCCESS, read_checksum=info))
             connection.set_send_timeout(context.settings.write_timeout_ms)
-            context.count("bytes_read", sender.send(connection, answer))
+            with reporting_unreadable(context.dataset, request.block):
+                context.count("bytes_read", sender.send(connection, answer))
             context.count("blocks_read")
     connection.send(_RELEASED)
     return False

@@ -87,12 +87,13 @@ class ReplicaWriting:
         at_rest = table.settings.bytes_per_checksum
         # A writer without checksums still gets them at rest.
         type_ = ChecksumType.CRC32C if source.type is ChecksumType.NULL else source.type
-        writer_chunk = source.bytes_per_checksum
-        if kind == TMP and writer_chunk == at_rest:
-            # Copied from a node like this one: what the first writer used is not told.
-            writer_chunk = table.settings.default_writer_bytes_per_checksum
         replica = OpenReplica(
-            block.pool_id, life, volume, path, DataChecksum(type_, at_rest), writer_chunk
+            block.pool_id,
+            life,
+            volume,
+            path,
+            DataChecksum(type_, at_rest),
+            source.bytes_per_checksum,
         )
         table.add_open(replica, max(0, block.num_bytes))
         return replica.attach(descriptor)

@@ -39,6 +39,9 @@ class CacheHints:
     drop_behind: bool = False
 
 
+NO_HINTS = CacheHints()
+
+
 class BlockSender:
     """Sends what a reader has opened. Not thread safe."""
 
@@ -48,7 +51,7 @@ class BlockSender:
         offset: int,
         length: int,
         with_sums: bool = True,
-        hints: CacheHints = CacheHints(),
+        hints: CacheHints = NO_HINTS,
         throttle: Throttle | None = None,
     ) -> None:
         self._reader = reader

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from cairnfs.datanode.connection import connect
 from cairnfs.datanode.dataset import Dataset
-from cairnfs.datanode.send import BlockSender
+from cairnfs.datanode.send_copy import CopySender
 from cairnfs.datanode.settings import TransferSettings
+from cairnfs.datanode.unreadable import reporting_unreadable
 from cairnfs.errors import InvalidRequest, RemoteError, TransportError
 from cairnfs.types import (
     DatanodeID,
@@ -106,7 +107,7 @@ def _send(
         timeout_ms = settings.socket_timeout_ms + _HOP_MS * len(targets)
         connection = connect(host, target.xfer_port, timeout_ms, settings.write_timeout_ms)
         with contextlib.closing(connection):
-            sender = BlockSender(reader, 0, length)
+            sender = CopySender(reader)
             request = WriteBlock(
                 block=current,
                 client_name=client_name,
@@ -124,7 +125,8 @@ def _send(
                 target_storage_ids=tuple(target_storage_ids[1:]),
             )
             connection.send(encode_request(request))
-            sender.send(connection)
+            with reporting_unreadable(dataset, block):
+                sender.send(connection)
             if client_name:
                 status = connection.read(parse_transfer_ack, timeout_ms)
                 if status is not Status.SUCCESS:

@@ -17,11 +17,10 @@ from cairnfs.datanode.receive import BlockReceiver
 from cairnfs.datanode.send import BlockSender, CacheHints
 from cairnfs.datanode.transfer_block import send_for_pipeline
 from cairnfs.datanode.transfer_context import TransferContext
+from cairnfs.datanode.unreadable import reporting_unreadable
 from cairnfs.errors import (
     CairnError,
-    StorageError,
     TransportError,
-    VolumeFailed,
 )
 from cairnfs.log import peer_fault
 from cairnfs.types import ExtendedBlock
@@ -102,13 +101,9 @@ def _read(context: TransferContext, connection: Connection, request: t.ReadBlock
             )
         )
         connection.set_send_timeout(settings.write_timeout_ms)
-        try:
+        with reporting_unreadable(context.dataset, request.block):
             context.count("bytes_read", sender.send(connection, answer))
-        except StorageError as error:
-            report_unreadable(context, request.block, error)
-            raise
-        finally:
-            context.count("blocks_read")
+        context.count("blocks_read")
     # The reader says whether it was content, then may ask for more.
     status = connection.read(parse_read_status, settings.socket_timeout_ms)
     if status is Status.ERROR_CHECKSUM:
@@ -120,15 +115,6 @@ def _read(context: TransferContext, connection: Connection, request: t.ReadBlock
         )
         _check(context, request.block)
     return True
-
-
-def report_unreadable(context: TransferContext, block: ExtendedBlock, error: StorageError) -> None:
-    """A replica that the disk does not give back is corrupt, as far as anyone can tell."""
-    if isinstance(error, VolumeFailed):
-        found = context.dataset.replica(block.pool_id, block.block_id)
-        storage_uuid = context.dataset.storage_of(block.pool_id, block.block_id)
-        if found is not None and storage_uuid is not None:
-            context.listener.corrupt(block.pool_id, found.block, storage_uuid)
 
 
 def _check(context: TransferContext, block: ExtendedBlock) -> None:
