@@ -67,9 +67,6 @@ def maker(pytestconfig: pytest.Config) -> Maker:
     return found
 
 
-ClusterFactory = Callable[..., ProcessCluster]
-
-
 @pytest.fixture(scope="session")
 def cluster(
     hadoop: Hadoop, maker: Maker, tmp_path_factory: pytest.TempPathFactory
@@ -117,3 +114,17 @@ def fs(cluster: ProcessCluster, java: JavaClient) -> Callable[..., Outcome]:
         return java.fs(cluster.url, *arguments, **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def spark(
+    pytestconfig: pytest.Config, cluster: ProcessCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """A Spark session on two threads of one JVM, with ``cluster`` as its file system."""
+    try:
+        from spark_session import session
+    except ImportError as error:
+        missing(pytestconfig, f"pyspark is not installed ({error}); `make install-test` does it")
+        raise
+    with session(cluster.url, tmp_path_factory.mktemp("spark")) as found:
+        yield found
