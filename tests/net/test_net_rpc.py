@@ -105,7 +105,6 @@ async def test_errors_cross_the_wire(echo: Fixture, caplog: pytest.LogCaptureFix
     await newer.close()
 
 
-@pytest.mark.expects_our_fault
 async def test_a_defect_is_our_fault_and_tells_the_peer_nothing(
     echo: Fixture, our_faults: list[logging.LogRecord]
 ) -> None:

@@ -22,6 +22,7 @@ from cairnfs.errors import (
     DiskFull,
     LocalProtocolError,
     RetriableError,
+    StorageError,
     StoreFailed,
 )
 from cairnfs.log import our_fault
@@ -219,9 +220,10 @@ class Writer:
     def _fail(self, error: BaseException) -> None:
         if self._failed is None:
             self._failed = error
-            our_fault(
-                logger, "the journal or the store failed; stopping: %s", error, exc_info=error
-            )
+            if isinstance(error, StorageError):
+                logger.critical("stopping, because nothing can be made durable: %s", error)
+            else:
+                our_fault(logger, "the writer failed; stopping: %s", error, exc_info=error)
             self._on_failure(error)
         while self._unsynced:
             for submitted in self._unsynced.popleft()[1]:
