@@ -264,7 +264,8 @@ class FileStatus:
 
 @dataclass(frozen=True, slots=True)
 class ContentSummary:
-    """Totals of one subtree; quotas are -1 where unset."""
+    """Totals of one subtree; quotas are -1 where unset. What only snapshots hold is part of
+    the totals and told once more by itself."""
 
     length: int
     file_count: int
@@ -272,6 +273,10 @@ class ContentSummary:
     space_consumed: int
     quota: int = -1
     space_quota: int = -1
+    snapshot_length: int = 0
+    snapshot_file_count: int = 0
+    snapshot_directory_count: int = 0
+    snapshot_space_consumed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,15 @@ SAFE_MODE_WAIT_MS = Key(
 CLIENT_UMASK = Key("fs.permissions.umask-mode", umask, 0o022, "Umask of new files and folders.")
 HOME_PREFIX = Key("dfs.user.home.dir.prefix", text, "/user", "Parent of the users' folders.")
 
+# --- the shell -------------------------------------------------------------------------------
+SAFE_DELETE_FILES = Key(
+    "hadoop.shell.safely.delete.limit.num.files",
+    integer,
+    100,
+    "Files in a directory from which on -rm -safely asks; 0: it never does.",
+    minimum=0,
+)
+
 # --- reaching DataNodes ----------------------------------------------------------------------
 USE_DATANODE_HOSTNAME = Key(
     "dfs.client.use.datanode.hostname",

@@ -96,6 +96,10 @@ def encode_content_summary(summary: ContentSummary) -> ContentSummaryProto:
         quota=unsigned64(summary.quota),
         spaceConsumed=summary.space_consumed,
         spaceQuota=unsigned64(summary.space_quota),
+        snapshotLength=summary.snapshot_length,
+        snapshotFileCount=summary.snapshot_file_count,
+        snapshotDirectoryCount=summary.snapshot_directory_count,
+        snapshotSpaceConsumed=summary.snapshot_space_consumed,
         erasureCodingPolicy="",
     )
 
@@ -108,6 +112,10 @@ def decode_content_summary(proto: ContentSummaryProto) -> ContentSummary:
         space_consumed=signed64(proto.spaceConsumed),
         quota=signed64(proto.quota),
         space_quota=signed64(proto.spaceQuota),
+        snapshot_length=signed64(proto.snapshotLength),
+        snapshot_file_count=signed64(proto.snapshotFileCount),
+        snapshot_directory_count=signed64(proto.snapshotDirectoryCount),
+        snapshot_space_consumed=signed64(proto.snapshotSpaceConsumed),
     )
 
 

@@ -94,6 +94,10 @@ def content_summary(raw: bytes) -> ContentSummary:
         quota=signed(number(fields, 4)),
         space_consumed=signed(number(fields, 5)),
         space_quota=signed(number(fields, 6)),
+        snapshot_length=signed(number(fields, 8, 0)),
+        snapshot_file_count=signed(number(fields, 9, 0)),
+        snapshot_directory_count=signed(number(fields, 10, 0)),
+        snapshot_space_consumed=signed(number(fields, 11, 0)),
     )
 
 
