@@ -3,8 +3,9 @@
 A reader is content with one CRC for each 8 KiB. Another DataNode keeps what it gets, and one
 of Apache's then refuses appends whose chunks differ from those of the replica, and answers
 ``getFileChecksum`` differently from the other replicas' nodes. So a copy carries CRCs of the
-writer's chunks, computed from the data (1.4 CPU s/GiB for 512 bytes on a busy machine, measured); folded together
-they must equal the stored ones, so that a copy of wrong data is never made to look right.
+writer's chunks, computed from the data (1.4 CPU s/GiB for 512 bytes, measured on a busy machine);
+folded together they must equal the stored ones, so that a copy of wrong data is never made to
+look right.
 Where chunks at rest and the writer's are the same, ``sendfile`` does the work.
 """
 
