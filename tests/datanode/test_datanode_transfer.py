@@ -320,6 +320,23 @@ def test_a_node_lost_in_mid_write_is_named_and_the_write_goes_on_without_it(
         assert content(station.dataset, block(1, 1002)) == DATA
 
 
+@pytest.mark.requirement("A05")
+@pytest.mark.parametrize("lost", [1, 2])
+def test_the_client_hears_which_node_of_the_pipeline_was_lost(
+    three: list[Station], lost: int
+) -> None:
+    with RawClient(three[0].port) as client:
+        client.begin_write(block(1), three[1].info, three[2].info)
+        client.send(client.packet(0, DATA[:1000]))
+        client.acks(1)
+        three[lost].server.stop()
+        client.send(client.packet(1000, DATA[1000:2000]))
+        (ack,) = client.acks(1)
+        assert ack.replies == (Status.SUCCESS,) * lost + (Status.ERROR,)
+        # What the client sent before it heard is taken, not answered.
+        client.send(client.packet(2000, DATA[2000:3000]))
+
+
 def test_a_new_writer_takes_over_from_one_that_hangs(one: Station) -> None:
     with RawClient(one.port) as old, RawClient(one.port) as new:
         old.begin_write(block(1))

@@ -367,7 +367,11 @@ class RelayStream(PacketStream):
         answers: list[bytes] = []
         acked = -1
         for ack in acks:
-            if ack.out_of_band is None:
+            if ack.seqno == SEQNO_UNKNOWN:
+                # A node further down lost its neighbour: the client needs to hear which. The
+                # nodes from there on drop all that still comes, so this one may as well.
+                self._mirror_failed = True
+            elif ack.out_of_band is None:
                 pending = self._pending[0] if self._pending else None
                 if pending is None or ack.seqno != pending.seqno:
                     self._up.send(b"".join(answers))
