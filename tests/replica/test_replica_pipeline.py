@@ -93,6 +93,17 @@ def test_a_new_block_whose_nodes_cannot_be_reached_is_given_up_for_another() -> 
 
 
 @pytest.mark.requirement("A22")
+def test_what_is_written_after_a_block_was_given_up_goes_into_the_next_as_well() -> None:
+    found = pipeline()
+    found.handle(m.Start(0))
+    found.handle(m.Write(packet(0, 0), 0))
+    found.handle(m.LinkRefused(1, 1, "it is down", 0))
+    assert found.phase is Phase.GIVEN_UP
+    assert found.handle(m.Write(packet(1, 10), 0)) == []
+    assert found.held_packets() == [packet(0, 0), packet(1, 10)]
+    assert found.held_bytes == 20
+
+
 def test_a_chain_lost_before_anything_was_acknowledged_is_given_up_for_another() -> None:
     found = streaming(1)
     found.handle(m.Write(packet(0, 0), 0))

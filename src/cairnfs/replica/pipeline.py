@@ -139,7 +139,13 @@ class WritePipeline:
     # --- the one door ------------------------------------------------------------------------
 
     def handle(self, event: Event) -> list[Decision]:
-        """Take ``event``; what to do now, in order. Events of an older link are ignored."""
+        """Take ``event``; what to do now, in order. Events of an older link are ignored.
+
+        A packet written after the block was given up, before its writer looked, is kept for
+        the next block like those before it."""
+        if self.phase is Phase.GIVEN_UP and isinstance(event, m.Write):
+            self._hold(event.packet)
+            return []
         if self.ended or getattr(event, "attempt", self.attempt) != self.attempt:
             return []
         self._now_ms = getattr(event, "now_ms", self._now_ms)
@@ -151,9 +157,12 @@ class WritePipeline:
     # --- data --------------------------------------------------------------------------------
 
     def _on_write(self, event: m.Write) -> list[Decision]:
-        self._waiting.append(event.packet)
-        self.held_bytes += event.packet.length
+        self._hold(event.packet)
         return self._send_waiting()
+
+    def _hold(self, packet: Packet) -> None:
+        self._waiting.append(packet)
+        self.held_bytes += packet.length
 
     def _on_hflushed(self, event: m.Hflushed) -> list[Decision]:
         self._flushed = True
