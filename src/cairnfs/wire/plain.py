@@ -24,7 +24,7 @@ _GROUP_END = 4
 _GROUPS_DEEP_MAX = 100
 _NUMBER_MAX = (1 << 29) - 1
 
-# Field number -> values: ints (varint, fixed) or bytes, in the order in which they came.
+# Field number -> values: ints (varints) or bytes, in the order in which they came.
 Fields = dict[int, list[int | bytes]]
 
 
@@ -89,45 +89,35 @@ def read(data: bytes) -> Fields:
             length, position = _varint(data, position)
             value = data[position : position + length]
             position += length
-        elif kind == FIXED64:
-            value = int.from_bytes(data[position : position + 8], "little")
-            position += 8
-        elif kind == FIXED32:
-            value = int.from_bytes(data[position : position + 4], "little")
-            position += 4
-        elif kind == _GROUP_START:
-            position = _skip_group(data, position, number, 0)
-            continue
         else:
-            raise RemoteProtocolError(f"a field of a message has the unknown wire type {kind}")
+            value = b""
+            position = _skip(data, position, kind, number)
         if position > end or not 0 < number <= _NUMBER_MAX:
             raise RemoteProtocolError(f"{end} bytes are no message: field {number} is broken")
-        fields.setdefault(number, []).append(value)
+        # Nothing that is read here is a fixed number or a group.
+        if kind in (VARINT, LENGTH_DELIMITED):
+            fields.setdefault(number, []).append(value)
     return fields
 
 
-def _skip_group(data: bytes, position: int, number: int, depth: int) -> int:
-    """The position behind the group ``number`` that began before ``position``."""
-    if depth > _GROUPS_DEEP_MAX:
-        raise RemoteProtocolError("the groups of a message are nested too deep")
+def _skip(data: bytes, position: int, kind: int, number: int, depth: int = 0) -> int:
+    """The position behind a field's value, which begins at ``position``."""
+    if kind == VARINT:
+        return _varint(data, position)[1]
+    if kind == LENGTH_DELIMITED:
+        length, position = _varint(data, position)
+        return position + length
+    if kind in (FIXED64, FIXED32):
+        return position + (8 if kind == FIXED64 else 4)
+    if kind != _GROUP_START or depth > _GROUPS_DEEP_MAX:
+        raise RemoteProtocolError(f"a field of a message has the wire type {kind} or is too deep")
     while True:
         tag, position = _varint(data, position)
-        kind = tag & 7
-        if kind == _GROUP_END:
+        if tag & 7 == _GROUP_END:
             if tag >> 3 != number:
                 raise RemoteProtocolError("a group of a message ends as another one")
             return position
-        if kind == VARINT:
-            _, position = _varint(data, position)
-        elif kind == LENGTH_DELIMITED:
-            length, position = _varint(data, position)
-            position += length
-        elif kind in (FIXED64, FIXED32):
-            position += 8 if kind == FIXED64 else 4
-        elif kind == _GROUP_START:
-            position = _skip_group(data, position, tag >> 3, depth + 1)
-        else:
-            raise RemoteProtocolError(f"a field of a message has the unknown wire type {kind}")
+        position = _skip(data, position, tag & 7, tag >> 3, depth + 1)
 
 
 def number(fields: Fields, field: int, default: int | None = None) -> int:

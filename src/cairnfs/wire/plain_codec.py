@@ -66,8 +66,8 @@ def _int32(value: int) -> int:
 
 def file_info(raw: bytes) -> FileStatus | None:
     """``GetFileInfoResponseProto``; None: there is no such file."""
-    fields = read(raw)
-    return file_status(data(fields, 1)) if 1 in fields else None
+    parts = [part for part in read(raw).get(1, ()) if isinstance(part, bytes)]
+    return file_status(b"".join(parts)) if parts else None
 
 
 def listing(raw: bytes) -> tuple[tuple[FileStatus, ...], int] | None:
