@@ -103,8 +103,8 @@ class ModelDatanode:
         return None
 
     def put(self, storage_uuid: str, block: Block, state: ReplicaState) -> None:
-        if storage_uuid not in self.disks:
-            storage_uuid = next(iter(self.disks))
+        if storage_uuid not in self.disks or storage_uuid in self.failed:
+            storage_uuid = next(uuid for uuid in self.disks if uuid not in self.failed)
         held = self.find(block.block_id)
         if held is not None:
             storage_uuid = held[0]
@@ -457,6 +457,9 @@ class ModelCluster:
             or self.manager.parts.intents.expected(change.block.block_id, known)
         ):
             return
+        held = node.find(change.block.block_id)
+        if held is not None and held[1].rotten:
+            return  # it would be found anew by the next scan only
         with self.turn() as turn:
             self.manager.incremental_report(
                 turn, node.uuid, DatanodeStorage(storage_uuid), [change]
@@ -468,9 +471,8 @@ class ModelCluster:
         if not node.up or not node.registered or not node.lease_id:
             return
         self.send_changes(node)
-        for at, storage_uuid in enumerate(node.disks):
-            if storage_uuid in node.failed:
-                continue
+        working = [uuid for uuid in node.disks if uuid not in node.failed]
+        for storage_uuid in working:
             try:
                 with self.turn() as turn:
                     report = self.manager.full_report(
@@ -479,7 +481,7 @@ class ModelCluster:
                         DatanodeStorage(storage_uuid),
                         node.snapshot(storage_uuid),
                         node.lease_id,
-                        last_of_node=at + 1 == len(node.disks),
+                        last_of_node=storage_uuid == working[-1],
                     )
             except (FileSystemError, InvalidBlockReportLease):
                 node.lease_id = 0

@@ -510,3 +510,45 @@ def test_files_of_unfinished_blocks_are_left_alone() -> None:
         cluster.manager.replication_changed(turn, [facts.block_id, 1234])
     assert cluster.manager.statistics().under_replicated == 0
     assert isinstance(cluster.catalog.blocks[facts.block_id], BlockFacts)
+
+
+@pytest.mark.requirement("A16")
+def test_a_surplus_replica_that_is_found_bad_is_not_kept_after_all() -> None:
+    cluster = cluster_of(4)
+    block_id = write(cluster, 3)
+    cluster.set_replication(block_id, 2)
+    (victim,) = [
+        node
+        for node in cluster.nodes.values()
+        if cluster.manager.registry.nodes[node.uuid].doomed(block_id)
+    ]
+    spoil(cluster, victim, block_id)
+    cluster.set_replication(block_id, 3)
+    assert len(cluster.manager.survey(cluster.store.snapshot(), block_id).live) == 2
+    cluster.heal()
+    good = holders(cluster, block_id)
+    assert len(good) == 3
+    assert not any(node.find(block_id)[1].rotten for node in good)  # type: ignore[index]
+
+
+def test_a_removal_dies_with_its_storage() -> None:
+    cluster = ModelCluster(SETTINGS, disks=2)
+    for _ in range(2):
+        cluster.add_node()
+    cluster.heal()
+    block_id = write(cluster, 2)
+    cluster.set_replication(block_id, 1)
+    (victim,) = [
+        node
+        for node in cluster.nodes.values()
+        if cluster.manager.registry.nodes[node.uuid].doomed(block_id)
+    ]
+    lost = victim.find(block_id)[0]  # type: ignore[index]
+    victim.disks[lost].clear()
+    victim.failed.add(lost)
+    cluster.heartbeat(victim, reply_lost=True)
+    cluster.set_replication(block_id, 2)
+    cluster.heal()
+    # Its new replica, on the other disk, is not taken for the old one.
+    assert len(holders(cluster, block_id)) == 2
+    assert not cluster.manager.registry.nodes[victim.uuid].doomed(block_id)

@@ -103,11 +103,7 @@ class Storm(RuleBasedStateMachine):
         node = self._node(number)
         if node.up:
             return
-        held = [
-            facts
-            for facts in self.cluster.catalog.blocks.values()
-            if facts.state == BlockState.COMPLETE
-        ]
+        held = [facts for facts in self.cluster.catalog.blocks.values() if facts.num_bytes]
         may_lose = all(self._sound_elsewhere(node, facts) for facts in held)
         self.cluster.restart(node, wiped=wiped and may_lose)
 
@@ -139,6 +135,30 @@ class Storm(RuleBasedStateMachine):
             for other in cluster.nodes.values()
             if other is not node
         )
+
+    @rule(number=numbers)
+    def fail_disk(self, number: int) -> None:
+        """A disk is lost with all that is on it; the next heartbeat says so."""
+        cluster, node = self.cluster, self._node(number)
+        working = [uuid for uuid in node.disks if uuid not in node.failed]
+        if not node.up or not node.registered or len(working) < 2:
+            return
+        facts = [cluster.catalog.get(block_id) for block_id in node.disks[working[0]]]
+        if all(
+            one is None or one.num_bytes == 0 or self._sound_elsewhere(node, one) for one in facts
+        ):
+            node.disks[working[0]].clear()
+            node.failed.add(working[0])
+            cluster.heartbeat(node)
+
+    @rule(number=numbers)
+    def repair_disk(self, number: int) -> None:
+        """An empty disk in its place: it is reported as any storage is."""
+        node = self._node(number)
+        if node.up and node.failed:
+            node.failed.clear()
+            node.reported = False
+            self.cluster.heartbeat(node)
 
     # --- messages ------------------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ class RemoveStorage:
         self._registry = parts.registry
         self._replicas = parts.replicas
         self._corrupt = parts.corrupt
+        self._removals = parts.removals
         self._redundancy = parts.redundancy
         self._storage = storage
 
@@ -62,6 +63,8 @@ class RemoveStorage:
             return None  # it came back
         ids, _, _ = tables.scan_storage(turn.tx, storage.index, 0, blocks_max)
         for block_id in tables.signed(ids):
+            # Else an old removal could hit a replica that the node receives later.
+            self._removals.forget(storage.node, block_id)
             self._replicas.remove(turn.tx, block_id, storage)
             self._corrupt.clear(block_id, storage.index)
             self._redundancy.evaluate(turn, block_id)

@@ -103,12 +103,18 @@ class Intake:
     ) -> None:
         """A replica is not to be read. ``block`` is the replica as its node knows it."""
         node, block_id = storage.node, block.block_id
+        flags = tables.CORRUPT | (tables.BAD_CONTENT if by_content else 0)
         doom = node.invalidate.get(block_id) or node.deleting.get(block_id)
         if doom is not None and doom.block.generation_stamp == block.generation_stamp:
-            return  # it goes anyway
-        self._removals.forget(node, block_id)
+            if doom.kind != DoomKind.EXCESS:
+                return  # it goes anyway
+            if doom.sent_ms >= 0:
+                # Told to go: it is not good for anything else if that was lost.
+                doom.kind = DoomKind.CORRUPT
+                flags |= tables.DELETING
+        if not flags & tables.DELETING:
+            self._removals.forget(node, block_id)
         before = self._good(turn.tx, block_id)
-        flags = tables.CORRUPT | (tables.BAD_CONTENT if by_content else 0)
         self._replicas.add(turn.tx, block_id, storage, tables.FINGERPRINT_NONE, flags=flags)
         self._settle(block_id, node)
         if self._corrupt.mark(block, storage.index, reason):

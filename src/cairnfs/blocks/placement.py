@@ -141,6 +141,8 @@ def refuse_node(
         return "excluded by the client"
     if not node.in_service:
         return f"not in service ({node.admin_state.name.lower().replace('_', ' ')})"
+    if node.doomed(request.block_id):
+        return "removing its replica of this block"
     if wishes.stale and view.settings.avoid_stale_write and node.stale:
         return "silent for too long"
     if wishes.load and view.settings.consider_load:

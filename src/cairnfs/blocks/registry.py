@@ -313,6 +313,7 @@ class NodeRegistry:
             if report.failed != storage.failed:
                 storage.failed = report.failed
                 storage.reported = False
+                storage.touched = None
                 if report.failed:
                     failed.append(storage)
             if not report.failed:
@@ -332,6 +333,7 @@ class NodeRegistry:
                 if storage.uuid not in present and not storage.failed:
                     storage.failed = True
                     storage.reported = False
+                    storage.touched = None
                     failed.append(storage)
         return failed
 

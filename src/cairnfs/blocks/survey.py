@@ -47,13 +47,14 @@ class Surveyor:
         self._storages = registry.storages
 
     def plain(self, tx: Reader, block_id: int) -> list[StorageDescriptor] | None:
-        """The replicas of a block, if there is nothing to say of any but that it is live.
+        """The replicas of a block, if there is nothing to say of any but that it is live
+        (fresh or not).
 
         So it is with almost all blocks, and it takes a third of a survey's time."""
         live: list[StorageDescriptor] = []
         for index, flags in tables.read_replicas(tx, block_id):
             storage = self._storages.get(index)
-            if flags or storage is None or storage.failed:
+            if flags & ~tables.UNCONFIRMED or storage is None or storage.failed:
                 return None
             node = storage.node
             if (
