@@ -19,7 +19,7 @@ from transfer_world import Station, stations
 from cairnfs.datanode import connection as connections
 from cairnfs.datanode.index_records import ReplicaRecord
 from cairnfs.datanode.volume import disk_errors
-from cairnfs.errors import DiskFull, StorageError, VolumeFailed
+from cairnfs.errors import DiskFull, StartupError, StorageError, VolumeFailed
 from cairnfs.types import ChecksumType, ReplicaState
 from cairnfs.wire import transfer as t
 from cairnfs.wire.checksum import DataChecksum
@@ -205,6 +205,32 @@ def test_damage_in_the_index_is_a_storage_error_and_not_lmdbs(
         with pytest.raises(StorageError, match="damaged"):
             dataset.open_for_read(block(1))
     dataset.close()
+
+
+@pytest.mark.parametrize("tolerated", [0, 1])
+def test_a_volume_that_fails_while_the_node_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, our_faults: list[object], tolerated: int
+) -> None:
+    dataset = open_dataset(tmp_path, volumes=2)
+    for number in range(4):
+        put(dataset, block(number), DATA)
+    dataset.close()
+    listing = os.scandir
+
+    def broken(path: str) -> Any:
+        if "data0" in str(path):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", broken)
+    if tolerated:
+        again = open_dataset(tmp_path, volumes=2, failed_volumes_tolerated=1)
+        assert len(list(again.iter_replicas(POOL))) == 2
+        again.close()
+    else:
+        with pytest.raises(StartupError, match="1 of 2 volumes"):
+            open_dataset(tmp_path, volumes=2)
+    our_faults.clear()
 
 
 def test_disk_errors_say_what_where_why_and_what_next(tmp_path: Path) -> None:

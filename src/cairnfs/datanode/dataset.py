@@ -38,7 +38,12 @@ from cairnfs.datanode.replica_table import ReplicaTable, life_of, wall_ms
 from cairnfs.datanode.replica_writing import ReplicaWriting
 from cairnfs.datanode.settings import DatasetSettings
 from cairnfs.datanode.startup import Reconciliation, StartupFindings
-from cairnfs.datanode.storage_group import OpenStorages, lock_directory, open_storages
+from cairnfs.datanode.storage_group import (
+    OpenStorages,
+    check_failures,
+    lock_directory,
+    open_storages,
+)
 from cairnfs.datanode.syncing import Syncer
 from cairnfs.errors import FileSystemError, ReplicaNotFound, StartupError, StorageError
 from cairnfs.log import our_fault
@@ -110,6 +115,12 @@ class Dataset:
                 }
                 table = ReplicaTable(index, storages, settings, listener, now_ms)
                 dataset = cls(table, storages, meta_lock, known)
+                try:
+                    check_failures(table.failures, settings, len(storages.volumes))
+                except StartupError:
+                    dataset.end_threads()
+                    index.abandon()
+                    raise
             except BaseException:
                 storages.close()
                 raise
@@ -138,11 +149,14 @@ class Dataset:
 
     def abandon(self) -> None:
         """Let go without flushing anything, as the death of the process would."""
-        self._deletion.end()
-        self._syncer.end()
+        self.end_threads()
         self.table.index.abandon()
         self._storages.close()
         os.close(self._meta_lock)
+
+    def end_threads(self) -> None:
+        self._deletion.end()
+        self._syncer.end()
 
     # --- block pools -------------------------------------------------------------------------
 

@@ -32,19 +32,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lmdb
-
 from cairnfs.datanode import index_records as records
+from cairnfs.datanode.index_lmdb import (
+    between,
+    copy_replica,
+    count_change,
+    delete_range,
+    lmdb_errors,
+    move_aside,
+    open_environment,
+    put_sums,
+    scan_table,
+)
 from cairnfs.datanode.index_records import ReplicaRecord
 from cairnfs.datanode.volume import write_synced
-from cairnfs.errors import DiskFull, StartupError, StorageError, StoreDamaged
+from cairnfs.errors import StartupError, StorageError, StoreDamaged
 from cairnfs.wire.checksum import CRC_BYTES
 
 _LAYOUT = b"1"
 _STATE_LAYOUT = records.STATE + b"layout"
 _STATE_CLEAN = records.STATE + b"clean"
-# One slot for each thread that reads; a transfer thread holds one only while it reads.
-_READERS_MAX = 8192
+_STATE_WALK = records.STATE + b"walk"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -62,32 +70,6 @@ class Opening:
     reason: str
 
 
-class _lmdb_errors:  # noqa: N801 (used like contextlib's own)
-    """Turns LMDB's errors into ours."""
-
-    __slots__ = ("_doing", "_path")
-
-    def __init__(self, doing: str, path: Path) -> None:
-        self._doing = doing
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, lmdb.Error):
-            return
-        what = f"block index {self._path}"
-        if isinstance(error, lmdb.MapFullError | lmdb.DiskError):
-            raise DiskFull(
-                f"{what}: no room while {self._doing} ({error}); free space there or raise "
-                f"cairn.datanode.index.bytes.max"
-            ) from error
-        if isinstance(error, lmdb.CorruptedError | lmdb.PageNotFoundError | lmdb.InvalidError):
-            raise StoreDamaged(f"{what} is damaged ({self._doing}: {error})") from error
-        raise StorageError(f"{what}: {self._doing}: {error}") from error
-
-
 class Index:
     """See the module. Open with :meth:`open`."""
 
@@ -97,6 +79,8 @@ class Index:
         self._base = base
         self._fresh = fresh
         self._lock = threading.Lock()
+        # One settling at a time: a later one must not be overtaken by an older view.
+        self._settling = threading.Lock()
         self._pools: dict[str, int] = {}
         self._volumes: dict[str, int] = {}
         # (volume, pool) -> [bytes, replicas]: in force, and as base alone has it.
@@ -121,12 +105,12 @@ class Index:
             write_synced(boot_file, boot_id)
         existed = (directory / "base" / "data.mdb").exists()
         try:
-            base = _open_environment(directory / "base", bytes_max, synced=True)
+            base = open_environment(directory / "base", bytes_max, synced=True)
             layout, clean = _read_state(base, directory)
         except StoreDamaged:
-            _move_aside(directory / "base")
+            move_aside(directory / "base")
             shutil.rmtree(directory / "fresh", ignore_errors=True)
-            base = _open_environment(directory / "base", bytes_max, synced=True)
+            base = open_environment(directory / "base", bytes_max, synced=True)
             layout, clean = None, False
             existed = False
         if layout not in (None, _LAYOUT):
@@ -138,24 +122,35 @@ class Index:
         existed = existed and layout is not None
         if not existed:
             shutil.rmtree(directory / "fresh", ignore_errors=True)
-        with _lmdb_errors("opening", directory), base.begin(write=True) as txn:
+        with lmdb_errors("opening", directory), base.begin(write=True) as txn:
+            unfinished = txn.get(_STATE_WALK) is not None
+            if not existed:
+                opening = Opening(False, True, "there was no index")
+            elif unfinished:
+                opening = Opening(False, False, "the last walk over the volumes was not finished")
+            elif clean or same_boot:
+                opening = Opening(True, False, "")
+            else:
+                opening = Opening(False, False, "the machine went down without a clean stop")
             txn.put(_STATE_LAYOUT, _LAYOUT)
             txn.delete(_STATE_CLEAN)
-        fresh = _open_environment(directory / "fresh", bytes_max, synced=False)
-        if not existed:
-            opening = Opening(False, True, "there was no index")
-        elif clean or same_boot:
-            opening = Opening(True, False, "")
-        else:
-            opening = Opening(False, False, "the machine went down without a clean stop")
+            if not opening.complete:
+                # Whatever becomes of this process: the next one must not trust the index
+                # before a walk was finished.
+                txn.put(_STATE_WALK, b"1")
+        fresh = open_environment(directory / "fresh", bytes_max, synced=False)
         return cls(directory, base, fresh, opening)
+
+    def walked(self) -> None:
+        """The volumes were walked to the end: the index is complete from now on."""
+        self.set_flag("walk", False)
 
     def close(self) -> None:
         """Settle what is left and leave the mark of a clean stop.
 
         The caller must have synced all data files. Raises ``StorageError``."""
         self.settle(self.unsettled())
-        with _lmdb_errors("closing", self.directory):
+        with lmdb_errors("closing", self.directory):
             with self._base.begin(write=True) as txn:
                 txn.put(_STATE_CLEAN, b"1")
             self.abandon()
@@ -167,26 +162,26 @@ class Index:
 
     def _load(self) -> None:
         with self._base.begin() as base:
-            for key, value in _scan(base, records.POOL):
+            for key, value in scan_table(base, records.POOL):
                 self._pools[key[1:].decode()] = records.decode_number(value)
-            for key, value in _scan(base, records.VOLUME):
+            for key, value in scan_table(base, records.VOLUME):
                 self._volumes[key[1:].decode()] = records.decode_number(value)
-            for key, value in _scan(base, records.USED):
+            for key, value in scan_table(base, records.USED):
                 self._base_used[records.parse_used_key(key)] = list(records.decode_used(value))
             self._used = {where: list(used) for where, used in self._base_used.items()}
             with self._fresh.begin() as fresh:
-                for key, value in _scan(fresh, records.REPLICA):
-                    _count(self._used, key, base.get(key), value)
+                for key, value in scan_table(fresh, records.REPLICA):
+                    count_change(self._used, key, base.get(key), value)
 
     # --- flags -------------------------------------------------------------------------------
 
     def flag(self, name: str) -> bool:
         """A durable flag of the dataset's own."""
-        with _lmdb_errors("reading", self.directory), self._base.begin() as txn:
+        with lmdb_errors("reading", self.directory), self._base.begin() as txn:
             return txn.get(records.STATE + name.encode()) is not None
 
     def set_flag(self, name: str, on: bool) -> None:
-        with _lmdb_errors("writing", self.directory), self._base.begin(write=True) as txn:
+        with lmdb_errors("writing", self.directory), self._base.begin(write=True) as txn:
             if on:
                 txn.put(records.STATE + name.encode(), b"1")
             else:
@@ -215,7 +210,7 @@ class Index:
             number = known.get(name)
             if number is None:
                 number = max(known.values(), default=0) + 1
-                with _lmdb_errors("naming", self.directory), self._base.begin(write=True) as txn:
+                with lmdb_errors("naming", self.directory), self._base.begin(write=True) as txn:
                     txn.put(table + name.encode(), records.encode_number(number))
                 known[name] = number
             return number
@@ -227,11 +222,11 @@ class Index:
         first, last = records.replica_bounds(pool, block_id)
         found: dict[bytes, bytes] = {}
         fresh: dict[bytes, bytes] = {}
-        with _lmdb_errors("reading", self.directory):
+        with lmdb_errors("reading", self.directory):
             with self._fresh.begin() as txn:
-                fresh.update(_between(txn, first, last))
+                fresh.update(between(txn, first, last))
             with self._base.begin() as txn:
-                found.update(_between(txn, first, last))
+                found.update(between(txn, first, last))
         found.update(fresh)
         newest = max((key for key, value in found.items() if value), default=None)
         return None if newest is None else records.decode_record(newest, found[newest])
@@ -241,7 +236,7 @@ class Index:
         key = records.replica_key(pool, record.block_id, record.generation_stamp)
         parts: list[bytes] = []
         wanted_first, wanted_stop = first * CRC_BYTES, (first + count) * CRC_BYTES
-        with _lmdb_errors("reading", self.directory), contextlib.ExitStack() as stack:
+        with lmdb_errors("reading", self.directory), contextlib.ExitStack() as stack:
             fresh = stack.enter_context(self._fresh.begin(buffers=True))
             base = stack.enter_context(self._base.begin(buffers=True))
             source = fresh if fresh.get(key) else base
@@ -263,11 +258,11 @@ class Index:
 
         One pass over ``m``. Keep the loop short: it holds a snapshot."""
         first, last = records.pool_bounds(pool)
-        with _lmdb_errors("scanning", self.directory), contextlib.ExitStack() as stack:
+        with lmdb_errors("scanning", self.directory), contextlib.ExitStack() as stack:
             fresh_txn = stack.enter_context(self._fresh.begin())
-            fresh = dict(_between(fresh_txn, first, last))
+            fresh = dict(between(fresh_txn, first, last))
             base_txn = stack.enter_context(self._base.begin())
-            for key, value in _between(base_txn, first, last):
+            for key, value in between(base_txn, first, last):
                 newer = fresh.pop(key, None)
                 if newer is not None:
                     value = newer
@@ -295,24 +290,24 @@ class Index:
         ``replaces``: the generation of the same block that goes in the same moment. Visible
         at once and safe against the death of this process. Raises ``StorageError``."""
         key = records.replica_key(pool, record.block_id, record.generation_stamp)
-        with _lmdb_errors("writing", self.directory), self._fresh.begin(write=True) as txn:
+        with lmdb_errors("writing", self.directory), self._fresh.begin(write=True) as txn:
             if sums is None and not txn.get(key):
                 sums = self._base_sums(key, record)
             if replaces is not None and replaces != record.generation_stamp:
                 self._erase(txn, records.replica_key(pool, record.block_id, replaces))
             self._write(txn, key, record.encode())
             if sums is not None:
-                _put_sums(txn, key, sums)
+                put_sums(txn, key, sums)
 
     def remove(self, pool: int, blocks: Iterable[tuple[int, int]]) -> None:
         """Forget replicas, given as (block id, generation), in one transaction."""
-        with _lmdb_errors("deleting", self.directory), self._fresh.begin(write=True) as txn:
+        with lmdb_errors("deleting", self.directory), self._fresh.begin(write=True) as txn:
             for block_id, stamp in blocks:
                 self._erase(txn, records.replica_key(pool, block_id, stamp))
 
     def mark_deleting(self, pool: int, found: Iterable[ReplicaRecord]) -> None:
         """Flag replicas as being deleted, in one transaction; their CRCs are dropped."""
-        with _lmdb_errors("deleting", self.directory), self._fresh.begin(write=True) as txn:
+        with lmdb_errors("deleting", self.directory), self._fresh.begin(write=True) as txn:
             for record in found:
                 key = records.replica_key(pool, record.block_id, record.generation_stamp)
                 flagged = ReplicaRecord(
@@ -334,11 +329,11 @@ class Index:
                 old = base.get(key)
         txn.put(key, value)
         with self._lock:
-            _count(self._used, key, old, value)
+            count_change(self._used, key, old, value)
 
     def _erase(self, txn: Any, key: bytes) -> None:
         self._write(txn, key, b"")
-        _delete_range(txn, records.sums_key(key, 0), records.sums_key(key, 0xFFFFFFFF))
+        delete_range(txn, records.sums_key(key, 0), records.sums_key(key, 0xFFFFFFFF))
 
     def _base_sums(self, key: bytes, record: ReplicaRecord) -> bytes:
         with self._base.begin() as base:
@@ -349,60 +344,48 @@ class Index:
 
     def unsettled(self) -> list[bytes]:
         """The keys of all replicas that ``base`` does not have as they are."""
-        with _lmdb_errors("reading", self.directory), self._fresh.begin() as fresh:
-            return [key for key, _ in _scan(fresh, records.REPLICA)]
+        with lmdb_errors("reading", self.directory), self._fresh.begin() as fresh:
+            return [key for key, _ in scan_table(fresh, records.REPLICA)]
 
     def settle(self, keys: Iterable[bytes]) -> int:
         """Make the records of ``keys`` durable: one synced commit; how many there were.
 
         Only for replicas whose data is on disk (a record must never outlive its data)."""
         moved: dict[bytes, bytes] = {}
-        with _lmdb_errors("settling", self.directory), contextlib.ExitStack() as stack:
-            fresh = stack.enter_context(self._fresh.begin())
-            base = stack.enter_context(self._base.begin(write=True))
-            touched: set[tuple[int, int]] = set()
-            for key in keys:
-                value = fresh.get(key)
-                if value is None:
-                    continue
-                moved[key] = value
-                touched |= _count(self._base_used, key, base.get(key), value)
-                _copy(fresh, base, key, value)
-            for volume, pool in touched:
-                counts = self._base_used[volume, pool]
-                base.put(records.used_key(volume, pool), records.encode_used(*counts))
-        if moved:
-            self._forget_fresh(moved)
+        with self._settling:
+            used = {where: list(counts) for where, counts in self._base_used.items()}
+            with lmdb_errors("settling", self.directory), contextlib.ExitStack() as stack:
+                fresh = stack.enter_context(self._fresh.begin())
+                base = stack.enter_context(self._base.begin(write=True))
+                touched: set[tuple[int, int]] = set()
+                for key in keys:
+                    value = fresh.get(key)
+                    if value is None:
+                        continue
+                    moved[key] = value
+                    touched |= count_change(used, key, base.get(key), value)
+                    copy_replica(fresh, base, key, value)
+                for volume, pool in touched:
+                    base.put(
+                        records.used_key(volume, pool),
+                        records.encode_used(*used[volume, pool]),
+                    )
+            self._base_used = used
+            if moved:
+                self._forget_fresh(moved)
         return len(moved)
 
     def _forget_fresh(self, moved: dict[bytes, bytes]) -> None:
-        with _lmdb_errors("settling", self.directory), self._fresh.begin(write=True) as txn:
+        with lmdb_errors("settling", self.directory), self._fresh.begin(write=True) as txn:
             for key, value in moved.items():
                 # Changed since: then it is settled another time.
                 if txn.get(key) == value:
                     txn.delete(key)
-                    _delete_range(txn, records.sums_key(key, 0), records.sums_key(key, 0xFFFFFFFF))
-
-
-# --- pieces ----------------------------------------------------------------------------------
-
-
-def _open_environment(path: Path, bytes_max: int, synced: bool) -> Any:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _lmdb_errors("opening", path):
-        return lmdb.open(
-            str(path),
-            map_size=bytes_max,
-            sync=synced,
-            metasync=synced,
-            max_readers=_READERS_MAX,
-            mode=0o600,
-            meminit=False,
-        )
+                    delete_range(txn, records.sums_key(key, 0), records.sums_key(key, 0xFFFFFFFF))
 
 
 def _read_state(base: Any, directory: Path) -> tuple[bytes | None, bool]:
-    with _lmdb_errors("opening", directory), base.begin() as txn:
+    with lmdb_errors("opening", directory), base.begin() as txn:
         return txn.get(_STATE_LAYOUT), txn.get(_STATE_CLEAN) is not None
 
 
@@ -413,66 +396,3 @@ def _check_own(directory: Path) -> None:
             f"{directory} holds {min(present)!r} and no block index; point "
             f"cairn.datanode.meta.home at an empty directory or at this DataNode's own"
         )
-
-
-def _move_aside(path: Path) -> None:
-    number = 0
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    path.rename(aside)
-
-
-def _between(txn: Any, first: bytes, last: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Pairs with ``first <= key <= last``."""
-    cursor = txn.cursor()
-    if not cursor.set_range(first):
-        return
-    for key, value in cursor:
-        if key > last:
-            return
-        yield key, value
-
-
-def _scan(txn: Any, table: bytes) -> Iterator[tuple[bytes, bytes]]:
-    return _between(txn, table, table + b"\xff" * 255)
-
-
-def _delete_range(txn: Any, first: bytes, last: bytes) -> None:
-    for key in [key for key, _ in _between(txn, first, last)]:
-        txn.delete(key)
-
-
-def _put_sums(txn: Any, key: bytes, sums: bytes) -> None:
-    step = records.RANGE_CRCS * CRC_BYTES
-    count = -(-len(sums) // step)
-    for number in range(count):
-        txn.put(records.sums_key(key, number), sums[number * step : (number + 1) * step])
-    _delete_range(txn, records.sums_key(key, count), records.sums_key(key, 0xFFFFFFFF))
-
-
-def _copy(fresh: Any, base: Any, key: bytes, value: bytes) -> None:
-    """Let ``base`` have of one replica what ``fresh`` has."""
-    first, last = records.sums_key(key, 0), records.sums_key(key, 0xFFFFFFFF)
-    _delete_range(base, first, last)
-    if not value:
-        base.delete(key)
-        return
-    base.put(key, value)
-    for name, sums in _between(fresh, first, last):
-        base.put(name, sums)
-
-
-def _count(
-    used: dict[tuple[int, int], list[int]], key: bytes, old: bytes | None, new: bytes
-) -> set[tuple[int, int]]:
-    """Let ``used`` follow the change of one record; the (volume, pool) that it touched."""
-    pool = records.pool_of(key)
-    touched = set()
-    for value, sign in ((old, -1), (new, 1)):
-        if value:
-            record = records.decode_record(key, value)
-            counts = used.setdefault((record.volume, pool), [0, 0])
-            counts[0] += sign * record.length
-            counts[1] += sign
-            touched.add((record.volume, pool))
-    return touched

@@ -21,6 +21,7 @@ replicas that the index does not know. Such replicas are marked unverified.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from cairnfs.datanode.open_replica import hash_file, read_exactly
 from cairnfs.datanode.replica_table import ReplicaTable
 from cairnfs.datanode.syncing import Syncer
 from cairnfs.datanode.volume import FINALIZED, RBW, TMP, BlockFile, Volume, unlink_quietly
+from cairnfs.errors import VolumeFailed
 from cairnfs.types import ChecksumType, ReplicaState
 from cairnfs.wire.checksum import CRC_BYTES, DataChecksum
 from cairnfs.wire.crc import crc_function
@@ -70,11 +72,14 @@ class Reconciliation:
         """Raises ``StorageError``; a volume that fails meanwhile is taken out."""
         complete = self._index.opening.complete
         for volume in list(self._table.volumes.values()):
-            with self._table.guard(volume):
+            # A volume that fails is taken out by the guard; the others go on.
+            with contextlib.suppress(VolumeFailed), self._table.guard(volume):
                 for pool_id in volume.pools():
                     self._pool(volume, pool_id, complete and volume.number in self._known)
         self._resume_deletions()
         self._queue_unsettled()
+        if not complete:
+            self._index.walked()
         return self.findings
 
     def _pool(self, volume: Volume, pool_id: str, complete: bool) -> None:

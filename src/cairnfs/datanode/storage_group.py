@@ -113,7 +113,7 @@ def open_storages(settings: DatasetSettings, now_ms: int) -> OpenStorages:
                     raise
                 except StorageError as error:
                     failures.append(VolumeFailure(str(directory), "", now_ms, 0, str(error)))
-        _check_failures(failures, settings, sum(len(volumes) for _, volumes in opened))
+        check_failures(failures, settings, sum(len(volumes) for _, volumes in opened))
         return _identify(opened, tuple(failures))
     except BaseException:
         for _, volumes in opened:
@@ -155,7 +155,8 @@ def _open_volume(directory: Path, spec: StorageSpec, reserved_bytes: int) -> Vol
     return volume
 
 
-def _check_failures(failures: list[VolumeFailure], settings: DatasetSettings, left: int) -> None:
+def check_failures(failures: Sequence[VolumeFailure], settings: DatasetSettings, left: int) -> None:
+    """Raises ``StartupError`` if more volumes failed than may, ``left`` being those that work."""
     tolerated = settings.failed_volumes_tolerated
     if failures and (left == 0 or 0 <= tolerated < len(failures)):
         raise StartupError(
