@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cairnfs import __version__
 from cairnfs.datanode.block_list import BlockList
 from cairnfs.datanode.commands import Command, decode_commands
 from cairnfs.datanode.incremental import FactBatch
@@ -20,6 +19,7 @@ from cairnfs.types import (
     NamespaceInfo,
     StorageReport,
 )
+from cairnfs.version import VERSION
 from cairnfs.wire.codec import (
     StorageInfo,
     decode_namespace_info,
@@ -61,7 +61,7 @@ PROTOCOL = "org.apache.hadoop.hdfs.server.protocol.DatanodeProtocol"
 # own layout is its own business; a NameNode only wants a number it knows.
 LAYOUT_VERSION = -57
 # A NameNode refuses what is older than its dfs.namenode.min.supported.datanode.version.
-SOFTWARE_VERSION = f"3.4.2-cairn-{__version__}"
+SOFTWARE_VERSION = f"3.4.2-cairn-{VERSION}"
 
 
 @dataclass(frozen=True, slots=True)

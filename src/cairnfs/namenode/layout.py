@@ -17,12 +17,12 @@ import uuid
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from cairnfs import __version__
 from cairnfs.config import Configuration, namenode_keys
 from cairnfs.errors import ConfigurationError, StartupError, sentence_of
 from cairnfs.namespace import formatting
 from cairnfs.store.durable import DurableStore
 from cairnfs.types import NamespaceInfo
+from cairnfs.version import VERSION
 
 NAMESPACE = "namespace"
 REPLICAS = "replicas"
@@ -101,7 +101,7 @@ def namespace_info(store: DurableStore) -> NamespaceInfo:
     snapshot = store.snapshot()
     try:
         return formatting.namespace_info(
-            snapshot, build_version=__version__, software_version=SOFTWARE_VERSION
+            snapshot, build_version=VERSION, software_version=SOFTWARE_VERSION
         )
     finally:
         snapshot.close()
