@@ -58,7 +58,7 @@ check: $(TEST_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/make_proto.py --check
 
 unit: $(TEST_STAMP) $(JAVA_STAMP)
