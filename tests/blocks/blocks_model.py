@@ -350,7 +350,8 @@ class ModelCluster:
                 for other in self.nodes.values()
                 if other is not node
                 and self.is_valid(other, facts)
-                and not self.manager.registry.nodes[other.uuid].stale
+                and (known := self.manager.registry.nodes.get(other.uuid)) is not None
+                and not known.stale
                 and (other.uuid, block.block_id) not in self.on_the_way
             ]
             known_bad = self.known_bad(node, block.block_id)
@@ -534,8 +535,11 @@ class ModelCluster:
 
     def _come_to_rest(self, rounds: int) -> None:
         quiet = 0
-        for _ in range(rounds):
+        for number in range(rounds):
             before = self.state()
+            if number % 50 == 49:
+                for node in self.nodes.values():
+                    node.reported = False
             for node in self.nodes.values():
                 self.heartbeat(node)
                 while node.orders:
