@@ -75,7 +75,8 @@ def register_datanode(
     return pb.RegisterDatanodeResponseProto(registration=registration)
 
 
-@TABLE.change("sendHeartbeat", pb.HeartbeatRequestProto, volatile=True, in_safe_mode=True)
+# Not volatile: what a node is told to remove must have been deleted durably first.
+@TABLE.change("sendHeartbeat", pb.HeartbeatRequestProto, in_safe_mode=True)
 def send_heartbeat(
     system: Namesystem, request: pb.HeartbeatRequestProto, caller: Caller, turn: Turn
 ) -> pb.HeartbeatResponseProto:
