@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
 import pytest
 
+import cairnfs.config
+from cairnfs.config import Key
 from cairnfs.config.deprecated import DEPRECATED
 from cairnfs.config.registry import canonical, closest, environment_name, environment_names, keys
 
@@ -20,17 +27,35 @@ def test_every_key_says_what_it_means_and_fits_its_own_bounds() -> None:
 
 @pytest.mark.requirement("A30")
 def test_a_key_has_one_meaning() -> None:
-    import importlib
-    import pkgutil
-
-    import cairnfs.config
-    from cairnfs.config import Key
-
     defined: dict[str, object] = {}
     for module in pkgutil.iter_modules(cairnfs.config.__path__):
         for value in vars(importlib.import_module(f"cairnfs.config.{module.name}")).values():
             if isinstance(value, Key):
                 assert defined.setdefault(value.name, value) is value, value.name
+
+
+@pytest.mark.requirement("A30")
+def test_every_key_is_read_by_something() -> None:
+    """A key that changes nothing would be a promise that is not kept."""
+    texts = [
+        path.read_text()
+        for path in Path(cairnfs.__file__).parent.rglob("*.py")
+        if not path.name.endswith("keys.py")
+    ]
+    constants = {
+        value.name: constant
+        for module in pkgutil.iter_modules(cairnfs.config.__path__)
+        for constant, value in vars(
+            importlib.import_module(f"cairnfs.config.{module.name}")
+        ).items()
+        if isinstance(value, Key)
+    }
+    unread = [
+        name
+        for name, constant in constants.items()
+        if not any(re.search(rf"\b{constant}\b|\"{re.escape(name)}\"", text) for text in texts)
+    ]
+    assert unread == []
 
 
 @pytest.mark.requirement("D04")
