@@ -7,12 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hadoop as hadoop_home
 import pytest
 from hadoop import PeerMissing
-from java_client import JavaClient
 from shell_runner import Shell
+
+if TYPE_CHECKING:
+    from java_client import JavaClient
 
 CAIRN = Path(sys.executable).with_name("cairn")
 _STOP_S = 30
@@ -64,6 +67,9 @@ def java(
         if pytestconfig.getoption("--peers") == "required":
             pytest.fail(str(error), pytrace=False)
         pytest.skip(str(error))
+    # It needs py4j, which only the peers' tests have.
+    from java_client import JavaClient
+
     conf = tmp_path_factory.mktemp("java-conf")
     hadoop_home.write_log4j(conf, "ERROR")
     client = JavaClient(home, conf)

@@ -8,10 +8,13 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from java_client import JavaClient
 from shell_runner import Shell
+
+if TYPE_CHECKING:
+    from java_client import JavaClient
 
 pytestmark = [pytest.mark.peers, pytest.mark.requirement("F01"), pytest.mark.requirement("D01")]
 

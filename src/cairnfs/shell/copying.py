@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 from cairnfs.errors import CairnError
 from cairnfs.shell.failures import exists
 from cairnfs.shell.item import Item
-from cairnfs.shell.progress import CopyProgress, FileProgress
+from cairnfs.shell.progress import CopyProgress, CopyStopped, FileProgress
 
 if TYPE_CHECKING:
     from cairnfs.shell.destination import CopyVerb
@@ -38,18 +38,18 @@ class Copier:
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         try:
-            if self._pool is not None:
-                # Interrupted, no copy is begun any more, and those under way give up.
-                self._progress.stopped = kind is not None
-                self._pool.shutdown(wait=True, cancel_futures=kind is not None)
-                if kind is None:
-                    self._check(self._running)
+            if kind is None:
+                self._check(self._running)
         finally:
+            # After a Ctrl-C no copy is begun any more, and those under way give up.
+            self._progress.stopped = True
+            if self._pool is not None:
+                self._pool.shutdown(wait=True, cancel_futures=True)
             self._progress.__exit__()
 
     @staticmethod
     def _check(copies: set[concurrent.futures.Future[None]]) -> None:
-        """Raise what no copy should have raised."""
+        """Wait for copies. Raises what no copy should have raised."""
         for copy in copies:
             copy.result()
 
@@ -67,6 +67,8 @@ class Copier:
     def _copy_and_tell(self, source: Item, target: Item, verb: CopyVerb) -> None:
         try:
             self._copy(source, target, verb)
+        except CopyStopped:
+            pass  # by whoever interrupted the command, and knows it
         except (CairnError, OSError) as error:
             self._fail(error)
 

@@ -54,7 +54,7 @@ class Face(ABC):
 
     Everything raises classes of :mod:`cairnfs.errors` or ``OSError``."""
 
-    # ``hdfs://host:port`` or ``file:``; a path behind it makes it whole.
+    # ``hdfs://host:port`` or ``file://``; a path behind it makes it whole.
     uri: str
 
     @property

@@ -40,7 +40,7 @@ class LocalOutput(Output):
 class LocalFace(Face):
     """The local file system."""
 
-    uri = "file:"
+    uri = "file://"
 
     @property
     def directory(self) -> str:

@@ -96,7 +96,10 @@ class FileProgress:
             self._copies.bar().update(self._task, completed=self._count)
         elif self._now() >= self._shown_from:
             self._task = self._copies.bar().add_task(
-                self._name, total=self._size, completed=self._count
+                # Pipes and the like say 0.
+                self._name,
+                total=self._size or None,
+                completed=self._count,
             )
 
     def __enter__(self) -> FileProgress:
