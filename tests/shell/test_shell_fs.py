@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import signal
@@ -148,6 +149,27 @@ def test_somebody_else_is_there() -> None:
         thread.join()
     assert done.code == 1
     assert re.fullmatch(r"ls: [^\n]+\n", done.errors)
+
+
+@pytest.mark.requirement("D03")
+def test_a_defect_of_ours_is_a_sentence_too(
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    our_faults: list[logging.LogRecord],
+) -> None:
+    from cairnfs.shell.verbs.ls import Ls
+
+    def broken(self: Ls, words: list[str]) -> list[str]:
+        raise ZeroDivisionError("nothing to see\nhere")
+
+    monkeypatch.setattr(Ls, "options", broken)
+    assert shell("-ls", "/").code == 255
+    [record] = our_faults
+    assert record.getMessage() == (
+        "our fault: fs: internal error: ZeroDivisionError: nothing to see"
+    )
+    assert record.exc_info is None
+    our_faults.clear()
 
 
 # --- settings ------------------------------------------------------------------------------------

@@ -170,6 +170,16 @@ def test_relative_paths(both: Both) -> None:
         both(*words, **me)
 
 
+def test_without_a_home(both: Both) -> None:
+    (both.local / "x").touch()
+    here = f"{both.local}/x"
+    for words in (
+        ["-ls"], ["-ls", "d"], ["-put", here, "."], ["-put", here], ["-put", here, "f"],
+        ["-mkdir", "d"], ["-touchz", "f"], ["-du"], ["-cp", "{}", "."], ["-mv", "{}", "f"],
+    ):  # fmt: skip
+        both(*words, user="homeless")
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -51,6 +51,22 @@ def io_error(text: str, why: str = "Input/output error", **around: str) -> FileS
     return FileSystemError(f"{before}`{text}'{after}: {why}")
 
 
+def tell_defect(name: str, error: Exception) -> int:
+    """Tell an error that should not be, without a traceback; the exit code."""
+    import logging
+
+    from cairnfs.log import our_fault
+
+    our_fault(
+        logging.getLogger(__name__),
+        "%s: internal error: %s: %s",
+        name,
+        type(error).__name__,
+        sentence(error),
+    )
+    return UsageError.exit_code
+
+
 def sentence(error: Exception) -> str:
     """What an error says, on one line."""
     if isinstance(error, OSError) and not isinstance(error, CairnError):

@@ -6,7 +6,7 @@ import os
 import sys
 
 from cairnfs.errors import CairnError
-from cairnfs.shell.failures import UsageError, sentence
+from cairnfs.shell.failures import UsageError, sentence, tell_defect
 from cairnfs.shell.generic import USAGE, configure, split_generic
 from cairnfs.shell.registry import VERBS, run_verb
 
@@ -26,6 +26,8 @@ def main(arguments: list[str]) -> int:
     except BrokenPipeError:
         drop_output()
         return PIPE_CLOSED
+    except Exception as error:
+        return tell_defect("fs", error)
     return code
 
 

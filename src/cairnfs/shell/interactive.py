@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from cairnfs.errors import CairnError, TransportError
-from cairnfs.shell.failures import UsageError, no_such, not_directory, sentence
+from cairnfs.shell.failures import UsageError, no_such, not_directory, sentence, tell_defect
 from cairnfs.shell.fs import INTERRUPTED, PIPE_CLOSED, drop_output, keep_odd_names
 from cairnfs.shell.generic import USAGE, configure, split_generic
 from cairnfs.shell.registry import VERBS, run_verb
@@ -67,6 +67,8 @@ def main(arguments: list[str]) -> int:
     except BrokenPipeError:
         drop_output()
         return PIPE_CLOSED
+    except Exception as error:
+        return tell_defect("shell", error)
 
 
 def _patient(conf: Configuration) -> Configuration:
@@ -168,6 +170,8 @@ class Shell:
         except (CairnError, OSError) as error:
             self.session.warn(f"{name}: {sentence(error)}")
             return error.exit_code if isinstance(error, CairnError) else 1
+        except Exception as error:
+            return tell_defect(name, error)
 
     def _wait_until_ready(self) -> None:
         """Return when a NameNode answers; tell who is waited for. Raises KeyboardInterrupt."""
