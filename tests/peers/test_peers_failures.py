@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -67,19 +70,30 @@ def test_a_datanode_dies_under_hdfs_native(
     java: JavaClient, own_cluster: MakeCluster, position: int
 ) -> None:
     """This client (0.14) outlives a death behind the first node of its pipeline; it does not
-    turn to another first node, whoever serves it."""
+    turn to another first node, whoever serves it. Now and then it waits for ever inside
+    itself when its DataNode closes the connection, and cannot be interrupted then: so it
+    writes in a process of its own."""
     cluster = own_cluster(4)
     data = os.urandom(24 * BLOCK)
-    writer = hdfs_native.Client(cluster.url).create(
-        "/f", hdfs_native.WriteOptions(block_size=64 * BLOCK)
-    )
-    writer.write(data[:BLOCK])
-    writer.hsync()
-    file_system = java.file_system(cluster.url)
-    cluster.datanodes[holders(java, file_system, cluster, "/f")[position]].kill()
-    for start in range(BLOCK, len(data), BLOCK):
-        writer.write(data[start : start + BLOCK])
-    writer.close()
+    with subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("native_writer.py"), cluster.url, str(BLOCK)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        writer.stdin.write(data[:BLOCK])
+        writer.stdin.flush()
+        assert writer.stdout.readline() == b"synced\n"
+        file_system = java.file_system(cluster.url)
+        cluster.datanodes[holders(java, file_system, cluster, "/f")[position]].kill()
+        try:
+            _, errors = writer.communicate(data[BLOCK:], timeout=60)
+        except subprocess.TimeoutExpired:
+            writer.kill()
+            file_system.close()
+            pytest.xfail("hdfs-native waits for ever on a connection that was closed")
+    assert writer.returncode == 0, errors
     assert java.fs(cluster.url, "-cat", "/f").output == data
     file_system.close()
 
