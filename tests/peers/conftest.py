@@ -32,6 +32,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.peers)
+            # A client of native code that hangs hears no signal: end the run, do not stall it.
+            limit = item.get_closest_marker("timeout")
+            seconds = limit.args[0] if limit else 180
+            item.add_marker(pytest.mark.timeout(seconds, method="thread"), append=False)
 
 
 def missing(config: pytest.Config, reason: str) -> None:
