@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import os
 import re
@@ -276,6 +277,11 @@ def wait_for(condition: object, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+def write_for_ever(writer: io.FileIO) -> None:
+    while True:
+        writer.write(b"x" * 1_000)
+
+
 @pytest.mark.requirement("D03")
 @pytest.mark.parametrize("count", [1, 3])
 def test_ctrl_c_in_mid_copy(
@@ -299,8 +305,7 @@ def test_ctrl_c_in_mid_copy(
         for writer in writers:
             # A thread sees it with its next bytes, and takes no more.
             with pytest.raises(BrokenPipeError):
-                while True:
-                    writer.write(b"x" * 1_000)
+                write_for_ever(writer)
             writer.close()
         assert running.stdout is not None
         assert running.stdout.read() == b""
