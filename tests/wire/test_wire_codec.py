@@ -21,10 +21,11 @@ from cairnfs.types import (
     LocatedBlocks,
 )
 from cairnfs.wire import codec, namenode_answers, namenode_requests
-from cairnfs.wire.message import delimited_span, encode_varint, parse
+from cairnfs.wire.message import delimited_span, parse
 from cairnfs.wire.proto import client_namenode_pb2 as cn
 from cairnfs.wire.proto import hdfs_pb2 as hdfs
 from cairnfs.wire.proto.acl_pb2 import FsPermissionProto
+from cairnfs.wire.rpc import encode_varint
 
 Codec = tuple[st.SearchStrategy[Any], Callable[[Any], Message], Callable[[Any], Any]]
 CODECS: dict[str, Codec] = {

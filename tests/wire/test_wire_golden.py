@@ -17,11 +17,11 @@ from cairnfs.wire.block_checksum import (
 )
 from cairnfs.wire.checksum import BlockChecksumType, DataChecksum, compute, verify
 from cairnfs.wire.checksum_stream import ChecksumAccumulator
-from cairnfs.wire.message import encode_varint
 from cairnfs.wire.packet import Packet, encode_packet_header, parse_packets
 from cairnfs.wire.pipeline_ack import encode_ack, parse_acks
 from cairnfs.wire.proto import client_namenode_pb2 as cn
 from cairnfs.wire.proto import datanode_pb2 as dn
+from cairnfs.wire.rpc import encode_varint
 from cairnfs.wire.transfer import BlockChecksum, ReadBlock, Request, Stage, WriteBlock
 from cairnfs.wire.transfer_codec import encode_request, parse_request
 from cairnfs.wire.transfer_reply import (

@@ -13,7 +13,7 @@ from cairnfs.errors import LocalProtocolError, RemoteProtocolError
 from cairnfs.limits import PACKET_BYTES_MAX, PACKET_HEADER_BYTES_MAX, TRANSFER_OP_BYTES_MAX
 from cairnfs.types import ChecksumType, ExtendedBlock
 from cairnfs.wire.checksum import DataChecksum, compute
-from cairnfs.wire.message import delimited, encode_varint
+from cairnfs.wire.message import delimited
 from cairnfs.wire.packet import (
     HEARTBEAT_PACKET,
     LENGTHS_BYTES,
@@ -31,6 +31,7 @@ from cairnfs.wire.pipeline_ack import (
     success,
 )
 from cairnfs.wire.proto import datatransfer_pb2 as pb
+from cairnfs.wire.rpc import encode_varint
 from cairnfs.wire.sasl_transfer import SASL_MAGIC, SaslNotOffered
 from cairnfs.wire.transfer import CopyBlock, Op, ReadBlock, Request, Stage, WriteBlock
 from cairnfs.wire.transfer_codec import encode_request, parse_request

@@ -13,6 +13,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, EncodeError, Message
 
 from cairnfs.errors import LocalProtocolError, RemoteProtocolError
+from cairnfs.wire.rpc import encode_varint
 
 M = TypeVar("M", bound=Message)
 
@@ -83,18 +84,6 @@ def serialize(message: Message) -> bytes:
         raise LocalProtocolError(
             f"{message.DESCRIPTOR.name} cannot be sent unfinished: {error}"
         ) from None
-
-
-def encode_varint(value: int) -> bytes:
-    """``value`` (0 to 2**64 - 1) as a protobuf varint."""
-    if value < 0x80:
-        return value.to_bytes(1, "big")
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def delimited(message: Message) -> bytes:

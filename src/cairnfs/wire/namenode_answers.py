@@ -18,7 +18,8 @@ from collections.abc import Iterable, Sequence
 from cairnfs.types import TOKEN_NONE, DatanodeInfo, FileStatus, FileType, StorageType, Token
 from cairnfs.wire.codec_block import encode_token
 from cairnfs.wire.codec_node import encode_datanode_info
-from cairnfs.wire.message import encode_varint, serialize
+from cairnfs.wire.message import serialize
+from cairnfs.wire.rpc import encode_varint
 
 # Varints in 14-bit steps: as the last two bytes, and as two bytes that go on. 1.3 MiB.
 _LAST = [encode_varint(value) for value in range(1 << 14)]

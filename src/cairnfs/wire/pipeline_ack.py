@@ -13,8 +13,9 @@ from typing import NamedTuple
 from cairnfs.errors import RemoteProtocolError
 from cairnfs.limits import PIPELINE_LENGTH_MAX
 from cairnfs.wire.crc import Buffer
-from cairnfs.wire.message import delimited_span, encode_varint, parse
+from cairnfs.wire.message import delimited_span, parse
 from cairnfs.wire.proto.datatransfer_pb2 import PipelineAckProto
+from cairnfs.wire.rpc import encode_varint
 from cairnfs.wire.transfer_reply import Status
 
 # An out-of-band ack (a node restarts) belongs to no packet; a heartbeat's has -1.
