@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 
 import pytest
 
@@ -28,6 +29,8 @@ ECHO = "org.example.Echo"
 class Echo:
     def __init__(self) -> None:
         self.held: list[ServerCall] = []
+        self.called = asyncio.Event()
+        self.coroutines: list[Coroutine[None, None, bytes]] = []
         self.batches = 0
 
     def echo(self, request: bytes, call: ServerCall) -> Answer:
@@ -36,6 +39,11 @@ class Echo:
     async def slow(self, request: bytes, call: ServerCall) -> bytes:
         await asyncio.sleep(0)
         return request[::-1]
+
+    def announced(self, request: bytes, call: ServerCall) -> Answer:
+        self.called.set()
+        self.coroutines.append(coroutine := self.slow(request, call))
+        return coroutine
 
     def hold(self, request: bytes, call: ServerCall) -> Answer:
         self.held.append(call)
@@ -54,7 +62,8 @@ class Echo:
 @pytest.fixture
 async def echo() -> AsyncIterator[tuple[Echo, RpcServer, RpcClient]]:
     service = Echo()
-    methods = {name: getattr(service, name) for name in ("echo", "slow", "hold", "fail", "crash")}
+    names = ("echo", "slow", "announced", "hold", "fail", "crash")
+    methods = {name: getattr(service, name) for name in names}
     server = RpcServer([RpcService(ECHO, 1, methods)], batch_done=service.done)
     await server.start("127.0.0.1", 0)
     client = RpcClient("127.0.0.1", server.port, ECHO, user="bob", timeout_ms=10_000)
@@ -130,6 +139,19 @@ async def test_a_lost_connection_is_made_anew(echo: Fixture) -> None:
         await client.call("echo", b"")
     await server.start("127.0.0.1", port)
     assert await client.call("echo", b"") == b"bob"
+
+
+async def test_a_coroutine_that_has_not_begun_is_closed_with_the_server(echo: Fixture) -> None:
+    service, server, client = echo
+    call = asyncio.ensure_future(client.call("announced", b""))
+    # Whoever waits for this runs before the coroutine's first step, and so does `close`.
+    await service.called.wait()
+    (coroutine,) = service.coroutines
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
+    await server.close()
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+    with pytest.raises(ConnectionLost):
+        await call
 
 
 async def test_a_call_times_out_alone(echo: Fixture) -> None:

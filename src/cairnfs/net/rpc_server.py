@@ -287,7 +287,7 @@ class RpcServer:
         self._dirty: list[_Connection] = []
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[bytes]] = set()
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
@@ -388,17 +388,20 @@ class RpcServer:
             connection.flush()
 
     def _await(self, answer: Any, call: ServerCall) -> None:
-        async def settle() -> None:
-            try:
-                call.reply(await answer)
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
+        def settle(done: asyncio.Future[bytes]) -> None:
+            self._tasks.discard(done)
+            if done.cancelled():
+                return
+            if (error := done.exception()) is not None:
                 call.fail(error)
+            else:
+                call.reply(done.result())
 
-        task = asyncio.ensure_future(settle())
+        # A coroutine is the task itself: one inside another would never be begun nor closed
+        # when `close` comes before the first step.
+        task: asyncio.Future[bytes] = asyncio.ensure_future(answer)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(settle)
 
     def _resolve(self, method_header: bytes) -> _Method:
         name = decode_method(method_header)
