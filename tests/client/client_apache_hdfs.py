@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
+
+from cairnfs.testing import free_port
 
 _NAMENODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 _LOG4J = """
@@ -25,12 +26,6 @@ def jars() -> str | None:
     installed = Path(__file__).resolve().parents[2] / ".cache" / "hadoop" / "lib"
     folder = Path(os.environ.get("CAIRN_HADOOP_JARS") or installed)
     return f"{folder}/*" if folder.is_dir() else None
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class ApacheHdfs:

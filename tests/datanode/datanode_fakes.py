@@ -18,6 +18,7 @@ from cairnfs.datanode.service_state import ServiceSettings
 from cairnfs.errors import CairnError
 from cairnfs.events import EventBus
 from cairnfs.net.rpc_server import RpcServer, RpcService, ServerCall
+from cairnfs.testing import free_port
 from cairnfs.types import (
     Block,
     DatanodeStorage,
@@ -172,7 +173,7 @@ class FakeNamenode:
         # By method: called with the request; may raise, or return a future to wait for.
         self.on: dict[str, Callable[[Any], Any]] = {}
         self._server: RpcServer | None = None
-        self.port = 0
+        self.port = free_port()
 
     async def start(self) -> None:
         methods = {
@@ -197,7 +198,6 @@ class FakeNamenode:
         }
         self._server = RpcServer([RpcService(messages.PROTOCOL, 1, handlers)])
         await self._server.start("127.0.0.1", self.port)
-        self.port = self._server.port
 
     async def stop(self) -> None:
         if self._server is not None:

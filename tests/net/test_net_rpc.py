@@ -22,6 +22,7 @@ from cairnfs.errors import (
 )
 from cairnfs.net.rpc_client import RpcClient
 from cairnfs.net.rpc_server import LATER, Answer, RpcServer, RpcService, ServerCall
+from cairnfs.testing import free_port
 
 ECHO = "org.example.Echo"
 
@@ -65,7 +66,7 @@ async def echo() -> AsyncIterator[tuple[Echo, RpcServer, RpcClient]]:
     names = ("echo", "slow", "announced", "hold", "fail", "crash")
     methods = {name: getattr(service, name) for name in names}
     server = RpcServer([RpcService(ECHO, 1, methods)], batch_done=service.done)
-    await server.start("127.0.0.1", 0)
+    await server.start("127.0.0.1", free_port())
     client = RpcClient("127.0.0.1", server.port, ECHO, user="bob", timeout_ms=10_000)
     yield service, server, client
     await client.close()

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -21,6 +20,8 @@ from types import TracebackType
 from typing import Literal
 
 from hadoop import DATANODE, NAMENODE, QUICK_START, ROOT, Hadoop, write_log4j, write_site
+
+from cairnfs.testing import free_port
 
 Maker = Literal["apache", "cairn"]
 
@@ -33,14 +34,6 @@ _SERVER_OPTIONS = (*QUICK_START, "-Xmx256m")
 
 class ClusterError(Exception):
     """A process did not do what it should; the message ends with its log's last lines."""
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _environment() -> dict[str, str]:

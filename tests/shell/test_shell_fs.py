@@ -17,6 +17,8 @@ import pytest
 from shell_runner import Shell, run
 from terminal_process import CAIRN, Terminal, plain_environment
 
+from cairnfs.testing import free_port
+
 
 def process(*words: str, stdin: bytes = b"") -> tuple[int, bytes, str]:
     """Exit code, output and errors of ``cairn fs`` as a process of its own."""
@@ -120,8 +122,7 @@ def test_a_local_file_that_may_not_be_written(shell: Shell, folder: str, tmp_pat
 
 @pytest.mark.requirement("D03")
 def test_nobody_is_there() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        port = door.getsockname()[1]
+    port = free_port()
     quick = ["-D", "ipc.client.connect.max.retries=0"]
     done = run(["-fs", f"hdfs://127.0.0.1:{port}", *quick, "-ls", "/"])
     assert done.code == 1

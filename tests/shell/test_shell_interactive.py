@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 import pytest
 from shell_runner import Shell
 from terminal_process import CAIRN, Terminal, plain_environment
+
+from cairnfs.testing import free_port
 
 pytestmark = pytest.mark.requirement("D01")
 
@@ -131,8 +132,7 @@ def test_ctrl_c_ends_a_command_and_not_the_shell(
 @pytest.mark.requirement("D02")
 def test_a_namenode_that_is_not_up_yet_is_waited_for(terminal: Start, cluster_url: str) -> None:
     host, _, port = cluster_url.removeprefix("hdfs://").partition(":")
-    with socket.create_server((host, 0)) as door:
-        mine = door.getsockname()[1]
+    mine = free_port()
     it = terminal("shell", f"hdfs://{host}:{mine}")
     it.expect("cannot be reached: Connection refused.* Waiting for it; Ctrl-C gives up")
     with _Forwarder((host, mine), (host, int(port))):
@@ -145,8 +145,7 @@ def test_a_namenode_that_is_not_up_yet_is_waited_for(terminal: Start, cluster_ur
 
 @pytest.mark.requirement("D02")
 def test_waiting_can_be_given_up(terminal: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        port = door.getsockname()[1]
+    port = free_port()
     it = terminal("shell", f"hdfs://127.0.0.1:{port}")
     it.expect("Waiting for it")
     it.interrupt()

@@ -14,6 +14,7 @@ import pytest
 from system_world import Process, Start, alive, cairn, children, refusal, wait_until
 
 import cairnfs
+from cairnfs.testing import free_port
 
 DATA = os.urandom(3_000_000)
 
@@ -53,8 +54,10 @@ class Up:
 def up_again(tmp_path: Path, start: Start) -> object:
     """Start ``cairn up`` on the test's directory."""
 
+    # Roles that are started again come back to them.
+    ports = ("--port", free_port(), "--http-port", free_port())
+
     def begin(*more: object) -> Up:
-        ports = ("--port", 0, "--http-port", 0)
         return Up(start("up", "--dir", tmp_path / "c", "--datanodes", 3, *ports, *more))
 
     return begin

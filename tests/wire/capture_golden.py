@@ -27,6 +27,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from cairnfs.testing import free_port
+
 GOLDEN = Path(__file__).parent / "golden"
 REAL, FRONT = "127.0.0.1", "127.0.0.5"
 USER = "cairn"
@@ -43,13 +45,6 @@ log4j.appender.console.layout.ConversionPattern=%d %p %c{2}: %m%n
 def data_of(size: int) -> bytes:
     """What the recorded files hold (the tests make it again)."""
     return hashlib.shake_128(b"cairn golden").digest(size)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((REAL, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Recorder:

@@ -23,6 +23,7 @@ from cairnfs.config import Configuration
 from cairnfs.datanode.datanode import DataNode
 from cairnfs.events import Event, EventBus
 from cairnfs.namenode.main import NameNode, format_if_empty
+from cairnfs.testing.ports import free_port
 
 # Small enough for files of many blocks, quick enough to see a death within a second.
 DEFAULTS: Mapping[str, str] = {
@@ -50,7 +51,7 @@ class MiniCluster:
         self.clock = clock
         self._values = {**DEFAULTS, **(configuration or {})}
         self._count = datanodes
-        self._rpc_port = 0
+        self._rpc_port = free_port()
         self.namenode = self._new_namenode()
         self.datanodes: list[DataNode] = []
 
@@ -86,10 +87,9 @@ class MiniCluster:
     # --- the NameNode ----------------------------------------------------------------------
 
     async def start_namenode(self) -> None:
-        """Start it, at its old port if it ran before."""
+        """Start it, always at the same port."""
         format_if_empty(self.namenode.configuration)
         await self.namenode.start()
-        self._rpc_port = self.namenode.rpc_port
 
     async def restart_namenode(self, *, clean: bool = True) -> None:
         """Stop and start it; without ``clean`` as if its process had been killed."""
