@@ -20,7 +20,7 @@ from cairnfs.types import (
     LocatedBlock,
     LocatedBlocks,
 )
-from cairnfs.wire import codec, namenode_answers, namenode_requests
+from cairnfs.wire import codec, namenode_answers, namenode_requests, plain_codec
 from cairnfs.wire.message import delimited_span, parse
 from cairnfs.wire.proto import client_namenode_pb2 as cn
 from cairnfs.wire.proto import hdfs_pb2 as hdfs
@@ -126,12 +126,22 @@ def test_numbers_out_of_range_are_refused() -> None:
     wrong.xferPort = 65536
     with pytest.raises(RemoteProtocolError, match="xferPort 65536"):
         codec.decode_datanode_id(wrong)
-    with pytest.raises(RemoteProtocolError, match="16 bits"):
-        codec.decode_permission(FsPermissionProto(perm=1 << 16))
     status = codec.encode_file_status(FileStatus(FileType.FILE, b"", 0, 0, "", "", 0, 0, 0, 0, 0))
     status.length = 1 << 63
     with pytest.raises(RemoteProtocolError, match="negative"):
         codec.decode_file_status(status)
+
+
+@pytest.mark.requirement("F01")
+@pytest.mark.parametrize("above", [0o2000, 1 << 12, 1 << 16, 1 << 31])
+def test_what_stands_above_a_mode_is_passed_over(above: int) -> None:
+    assert codec.decode_permission(FsPermissionProto(perm=above | 0o1755)) == 0o1755
+    status = codec.encode_file_status(
+        FileStatus(FileType.DIRECTORY, b"", 0, 0, "", "", 0, 0, 0, 0, 0)
+    )
+    status.permission.perm = above | 0o1755
+    assert codec.decode_file_status(status).mode == 0o1755
+    assert plain_codec.file_status(status.SerializeToString()).mode == 0o1755
 
 
 @given(located=values.located_block.filter(lambda located: len(located.locations) > 1))

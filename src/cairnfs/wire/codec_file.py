@@ -23,9 +23,9 @@ from cairnfs.wire.proto.hdfs_pb2 import (
     HdfsFileStatusProto,
 )
 
+# Above the mode is what Hadoop passes over: marks for ACLs, encryption and erasure coding of
+# old clients and servers, Go's bit for directories in the mkdirs of its client.
 MODE_MASK = 0o1777
-# Old clients and servers put ACL, encryption and erasure-coding marks above the mode.
-_PERMISSION_MAX = 0xFFFF
 # HdfsConstants: the storage policy of what has none of its own.
 _POLICY_HOT = 7
 
@@ -35,8 +35,6 @@ def encode_permission(mode: int) -> FsPermissionProto:
 
 
 def decode_permission(proto: FsPermissionProto) -> int:
-    if proto.perm > _PERMISSION_MAX:
-        raise RemoteProtocolError(f"permission {proto.perm:#o} has more than 16 bits")
     return proto.perm & MODE_MASK
 
 

@@ -11,7 +11,6 @@ from cairnfs.types import ChecksumType, ContentSummary, FileStatus, FileType, Fs
 from cairnfs.wire.plain import Fields, data, message, number, number_field, read, signed, text
 
 _MODE_MASK = 0o1777
-_PERMISSION_MAX = 0xFFFF
 _FILE_TYPES = {int(kind): kind for kind in FileType}
 
 
@@ -37,14 +36,11 @@ def file_status(raw: bytes) -> FileStatus:
     length = signed(number(fields, 3))
     if length < 0:
         raise RemoteProtocolError(f"a file's length {length} is negative")
-    mode = number(required(fields, 4), 1) & 0xFFFFFFFF
-    if mode > _PERMISSION_MAX:
-        raise RemoteProtocolError(f"permission {mode:#o} has more than 16 bits")
     return FileStatus(
         file_type=file_type,
         name=data(fields, 2),
         length=length,
-        mode=mode & _MODE_MASK,
+        mode=number(required(fields, 4), 1) & _MODE_MASK,
         owner=text(fields, 5),
         group=text(fields, 6),
         modification_time_ms=signed(number(fields, 7)),
