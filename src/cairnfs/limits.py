@@ -54,6 +54,14 @@ PATH_CHARS_MAX = 8000
 PATH_DEPTH_MAX = 1000
 # LMDB's largest key is 511 bytes; a directory key is table (1) + parent id (8) + name.
 NAME_BYTES_MAX = 490
+# Directories whose place is remembered for whom they are open to: some 300 bytes each.
+KNOWN_DIRECTORIES_MAX = 32_768
+# Listings remembered as they were answered.
+LISTING_ANSWERS_BYTES_MAX = 16 * 1024 * 1024
+# Blocks of files remembered as they were read: some 400 bytes a block.
+LOCATED_FILES_BYTES_MAX = 16 * 1024 * 1024
+# Blocks whose encoded locations are remembered: some KB each, as they have many replicas.
+LOCATED_BLOCKS_MAX = 8_192
 
 # --- Store and journal ---------------------------------------------------------------------------
 # LMDB's compiled-in limit.

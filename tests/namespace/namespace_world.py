@@ -245,10 +245,12 @@ class World:
         self, path: str, offset: int = 0, length: int = 1 << 40, caller: Caller = ROOT
     ) -> locations.FileBlocks:
         return self.read(
-            lambda tx: locations.get_block_locations(
-                self.ns, tx, caller, path, offset, length, self.now_ms
-            )
+            lambda tx: locations.get_block_locations(self.ns, tx, caller, path, offset, length)
         )
+
+    def access_time_due(self, path: str) -> bool:
+        """Whether a read now would move the file's access time."""
+        return self.now_ms > self.blocks(path).access_time_due_ms
 
     def block_ids(self) -> set[int]:
         return self.read(lambda tx: {facts.block_id for facts in Catalog(tx).scan(0)})

@@ -275,9 +275,9 @@ def test_locations_of_a_file_that_is_written(world: World) -> None:
 
 def test_access_times_are_coarse(world: World) -> None:
     inode = world.put_file("/f", [1])
-    assert not world.blocks("/f").update_access_time
+    assert not world.access_time_due("/f")
     world.now_ms += 3_600_001
-    assert world.blocks("/f").update_access_time
+    assert world.access_time_due("/f")
 
     def touch() -> bool:
         return world.write(lambda tx: touch_access_time(world.ns, tx, inode.id, world.now_ms))
@@ -286,7 +286,7 @@ def test_access_times_are_coarse(world: World) -> None:
     assert world.inode("/f").atime == world.now_ms
     assert world.inode("/f").mtime == inode.mtime
     assert not touch()
-    assert not world.blocks("/f").update_access_time
+    assert not world.access_time_due("/f")
     world.delete("/f")
     assert not touch()
 
@@ -295,7 +295,7 @@ def test_access_times_may_be_switched_off() -> None:
     world = World(NamespaceSettings(access_time_precision_ms=0))
     world.put_file("/f", [1])
     world.now_ms += 1 << 40
-    assert not world.blocks("/f").update_access_time
+    assert not world.access_time_due("/f")
 
 
 # --- append --------------------------------------------------------------------------------------

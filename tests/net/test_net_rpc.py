@@ -32,7 +32,6 @@ class Echo:
         self.held: list[ServerCall] = []
         self.called = asyncio.Event()
         self.coroutines: list[Coroutine[None, None, bytes]] = []
-        self.batches = 0
 
     def echo(self, request: bytes, call: ServerCall) -> Answer:
         return request + call.caller.user.encode()
@@ -56,16 +55,13 @@ class Echo:
     def crash(self, request: bytes, call: ServerCall) -> Answer:
         raise ZeroDivisionError("secret")
 
-    def done(self) -> None:
-        self.batches += 1
-
 
 @pytest.fixture
 async def echo() -> AsyncIterator[tuple[Echo, RpcServer, RpcClient]]:
     service = Echo()
     names = ("echo", "slow", "announced", "hold", "fail", "crash")
     methods = {name: getattr(service, name) for name in names}
-    server = RpcServer([RpcService(ECHO, 1, methods)], batch_done=service.done)
+    server = RpcServer([RpcService(ECHO, 1, methods)])
     await server.start("127.0.0.1", free_port())
     client = RpcClient("127.0.0.1", server.port, ECHO, user="bob", timeout_ms=10_000)
     yield service, server, client

@@ -81,6 +81,7 @@ class Attendance:
             for storage in displaced.storages.values():
                 storage.failed = True
                 self._remove_storage(storage)
+            displaced.changed()
             if not displaced.storages:
                 self._registry.forget(turn.tx, displaced)
         self._leases.pop(node.uuid, None)

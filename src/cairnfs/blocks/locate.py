@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cairnfs.blocks import tables
 from cairnfs.blocks.construction import OpenBlocks
-from cairnfs.blocks.nodes import StorageDescriptor
+from cairnfs.blocks.nodes import DatanodeDescriptor, StorageDescriptor
 from cairnfs.blocks.randomness import RandomSource
 from cairnfs.blocks.registry import NodeRegistry
 from cairnfs.blocks.settings import BlockSettings
@@ -21,6 +21,9 @@ from cairnfs.types import (
 _PENALTY_STALE = 1 << 20
 _PENALTY_OUT_OF_SERVICE = 1 << 21
 _PENALTY_GOING = 1 << 22
+
+# Storages with their distance, nearest first.
+Ranked = list[tuple[int, StorageDescriptor]]
 
 
 class Locator:
@@ -40,10 +43,27 @@ class Locator:
         self._avoid_stale = settings.avoid_stale_read
         self._random = random
 
+    @property
+    def racks_version(self) -> int:
+        """Changes when a host may stand elsewhere than before."""
+        return self._registry.racks_version
+
+    def nodes_of(self, replicas: bytes) -> list[DatanodeDescriptor]:
+        """The known nodes of a packed record of the replica map, usable or not."""
+        known = self._registry.storages
+        return [
+            known[index].node for index, _ in tables.unpack_replicas(replicas) if index in known
+        ]
+
     def storages(
         self, tx: Reader, facts: BlockFacts, client_host: str
     ) -> tuple[list[StorageDescriptor], bool]:
         """Who can be read from, nearest first, and whether all replicas are corrupt."""
+        ranked, corrupt = self.rank(tx, facts, client_host)
+        return [storage for _, storage in ranked], corrupt
+
+    def rank(self, tx: Reader, facts: BlockFacts, client_host: str) -> tuple[Ranked, bool]:
+        """The same with how far each is; those that are equally far in random order."""
         if facts.state != BlockState.COMPLETE:
             block = self._open.get(facts.block_id)
             if block is not None and block.replicas:
@@ -101,12 +121,12 @@ class Locator:
 
     def _by_distance(
         self, storages: list[StorageDescriptor], client_host: str, going: dict[int, int]
-    ) -> list[StorageDescriptor]:
+    ) -> Ranked:
         if len(storages) < 2:
-            return storages
+            return [(0, storage) for storage in storages]
         draw = self._random.random
         client_rack: str | None = None
-        keyed: list[tuple[float, int, StorageDescriptor]] = []
+        keyed: list[tuple[int, float, int, StorageDescriptor]] = []
         for at, storage in enumerate(storages):
             node = storage.node
             if client_host == node.id.ip_addr or client_host == node.id.host_name:
@@ -122,6 +142,6 @@ class Locator:
             if going:
                 key += going.get(storage.index, 0)
             # Equals in random order: readers of one file spread over its replicas.
-            keyed.append((key + draw(), at, storage))
+            keyed.append((key, draw(), at, storage))
         keyed.sort()
-        return [storage for _, _, storage in keyed]
+        return [(key, storage) for key, _, _, storage in keyed]

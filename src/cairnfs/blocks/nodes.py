@@ -212,7 +212,8 @@ class DatanodeDescriptor:
         self.incoming: set[int] = set()
         self.outgoing: set[int] = set()
         self.info_cache: DatanodeInfo | None = None
-        # Counts every change of what ``info`` says, for caches of its encoded form.
+        # Counts every change of what ``info`` says and of whether the node, or a storage of
+        # it, is stale, dead or failed: for what is remembered of it in encoded form.
         self.version = 0
 
     @property
@@ -229,7 +230,7 @@ class DatanodeDescriptor:
         return sum(storage.blocks for storage in self.storages.values())
 
     def changed(self) -> None:
-        """What :meth:`info` says has changed."""
+        """What :meth:`info` says has changed, or whether it can be read from."""
         self.info_cache = None
         self.version += 1
 

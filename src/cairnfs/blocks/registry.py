@@ -80,6 +80,8 @@ class NodeRegistry:
         # Only registered, live nodes stand in it.
         self.topology: NetworkTopology[DatanodeDescriptor] = NetworkTopology()
         self.totals = ClusterTotals()
+        # Changes when a host may stand elsewhere than it did.
+        self.racks_version = 0
         self._by_address: dict[str, DatanodeDescriptor] = {}
         self._by_host: dict[str, set[str]] = {}
         # Live nodes, the longest silent first: fresh ones, then stale ones.
@@ -232,12 +234,14 @@ class NodeRegistry:
         self._save(tx, node)
 
     def _index(self, node: DatanodeDescriptor) -> None:
+        self.racks_version += 1
         self.nodes[node.uuid] = node
         self._by_address[node.id.xfer_addr] = node
         for host in {node.id.ip_addr, node.id.host_name}:
             self._by_host.setdefault(host, set()).add(node.uuid)
 
     def _unindex(self, node: DatanodeDescriptor) -> None:
+        self.racks_version += 1
         if self._by_address.get(node.id.xfer_addr) is node:
             del self._by_address[node.id.xfer_addr]
         for host in {node.id.ip_addr, node.id.host_name}:
@@ -264,6 +268,7 @@ class NodeRegistry:
 
     def forget_storage(self, tx: Writer, storage: StorageDescriptor) -> None:
         """Strike a storage off whose blocks were removed from the map."""
+        storage.node.changed()
         storage.node.storages.pop(storage.uuid, None)
         self.storages.pop(storage.index, None)
         tx.delete(tables.index_key(tables.STORAGES, storage.index))
@@ -351,6 +356,7 @@ class NodeRegistry:
             self.totals.remove(node)
             node.stale = True
             self.totals.add(node)
+            node.changed()
             stale.append(node)
         dead: list[DatanodeDescriptor] = []
         while self._silent:
@@ -363,6 +369,7 @@ class NodeRegistry:
 
     def retire(self, node: DatanodeDescriptor) -> None:
         """The node is dead (or to be treated so): it must register to come back."""
+        self.racks_version += 1
         self._fresh.pop(node.uuid, None)
         self._silent.pop(node.uuid, None)
         self.totals.remove(node)
@@ -382,6 +389,7 @@ class NodeRegistry:
         node.last_heartbeat_ms = now_ms
         node.stale = False
         self.totals.add(node)
+        node.changed()
         self._silent.pop(node.uuid, None)
         self._fresh[node.uuid] = node
         self._fresh.move_to_end(node.uuid)

@@ -99,6 +99,10 @@ def index_of(key: bytes) -> int:
 # --- R: who holds a block ----------------------------------------------------------------------
 
 
+def replicas_key(block_id: int) -> bytes:
+    return REPLICAS + _KEY.pack(block_id)
+
+
 def read_replicas(tx: Reader, block_id: int) -> Replicas:
     """(storage index, flags) of every replica; empty if none is known."""
     value = tx.get(REPLICAS + _KEY.pack(block_id))

@@ -87,7 +87,6 @@ class NameNode:
         self._server = RpcServer(
             services(system),
             authorize=system.authorizer,
-            batch_done=system.views.release,
             clock=self.clock,
         )
         self._monitors = Monitors(system)

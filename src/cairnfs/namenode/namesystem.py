@@ -25,6 +25,7 @@ from cairnfs.namenode.block_effects import BlockEffects
 from cairnfs.namenode.groups import Groups
 from cairnfs.namenode.held import HeldCalls
 from cairnfs.namenode.locations import LocationEncoder
+from cairnfs.namenode.remembered import ReadMemory
 from cairnfs.namenode.settings import (
     namespace_settings,
     read_host_sets,
@@ -41,6 +42,7 @@ from cairnfs.namespace.catalog import Catalog, totals
 from cairnfs.namespace.context import Namespace
 from cairnfs.namespace.records import BlockRecord
 from cairnfs.store.durable import DurableStore
+from cairnfs.store.interface import Change
 from cairnfs.store.volatile import VolatileStore
 from cairnfs.types import Block, Caller, ExtendedBlock
 from cairnfs.wire.codec import encode_server_defaults
@@ -74,6 +76,7 @@ class Namesystem:
         self.authorizer = Authorizer(configuration, self.groups, superuser)
         self.namespace = Namespace(namespace_settings(configuration))
         self.namespace.load(self.views.namespace, clock.now_ms())
+        self.memory = ReadMemory(self.namespace)
         self.statuses = StatusEncoder(self.namespace)
         self.block_settings = BlockSettings.of(configuration)
         self.blocks = BlockManager(
@@ -89,7 +92,12 @@ class Namesystem:
             self.info.pool_id, self.blocks.locator, self.wall_offset_ms
         )
         self.writer = Writer(
-            store, replica_store, clock, on_failure, self.namespace.names.committed
+            store,
+            replica_store,
+            clock,
+            on_failure,
+            beginning=self.views.release,
+            committed=self._committed,
         )
         self.held = HeldCalls(clock)
         self.effects = BlockEffects(self)
@@ -131,8 +139,13 @@ class Namesystem:
         batch = self.replica_store.batch()
         turn = block_turn.Turn(batch, Catalog(self.views.namespace), self.clock.steady_ms())
         self.blocks.load(turn, survived=self.replica_store.survived)
-        batch.commit()
         self.views.release()
+        batch.commit()
+
+    def _committed(self, changes: list[Change], replaced: list[bytes | None]) -> None:
+        """What is remembered of the namespace follows it."""
+        self.namespace.names.committed()
+        self.memory.committed(changes, replaced)
 
     async def close(self, clean: bool) -> None:
         """Settle what was submitted and close the stores."""
@@ -236,7 +249,6 @@ class Namesystem:
         """Figures for ``/metrics``: value and meaning by name."""
         statistics = self.blocks.statistics()
         names = totals(self.views.namespace)
-        self.views.release()
         return {
             "files": (names.files, "Files."),
             "directories": (names.directories, "Directories."),

@@ -41,6 +41,11 @@ class StatusEncoder:
         self._young[value] = known
         return known
 
+    def file_info(self, view: Reader, value: bytes, policy: int) -> bytes:
+        """``GetFileInfoResponseProto`` of a record, whose status has an empty name."""
+        head, tail = self.halves(view, value, policy)
+        return b"\x0a" + answers.varint(len(head) + 1 + len(tail)) + head + b"\0" + tail
+
     def status(self, view: Reader, value: bytes, name: bytes, policy: int) -> bytes:
         """``HdfsFileStatusProto`` under ``name``."""
         return answers.named_status(self.halves(view, value, policy), name)

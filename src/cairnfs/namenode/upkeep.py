@@ -119,7 +119,6 @@ class Upkeep:
         expired = recovery.expired_files(
             system.namespace, system.views.namespace, now_ms, LEASES_AT_ONCE
         )
-        system.views.release()
         for inode_id in expired:
             try:
                 await system.writer.run(_release(system, inode_id))
@@ -134,7 +133,6 @@ class Upkeep:
         if system.blocks.safe_mode.on:
             return
         waiting = removal.has_garbage(system.views.namespace)
-        system.views.release()
         while waiting:
             waiting = await system.writer.run(_collect(system))
 

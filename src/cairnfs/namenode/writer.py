@@ -27,7 +27,7 @@ from cairnfs.errors import (
 )
 from cairnfs.log import our_fault
 from cairnfs.namenode.turn import Turn
-from cairnfs.store.interface import Batch, Store
+from cairnfs.store.interface import Batch, Change, Store
 
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -71,7 +71,8 @@ class Writer:
     """Runs operations ``(turn) -> result`` on the event loop.
 
     ``on_failure`` is told when the journal failed: nothing more can be promised, and the
-    process must stop. ``committed`` is called after each commit of the namespace."""
+    process must stop. ``beginning`` is called before each batch, and ``committed`` with the
+    namespace's changes, and what they replaced, after each commit of some."""
 
     def __init__(
         self,
@@ -79,12 +80,14 @@ class Writer:
         replicas: Store,
         clock: Clock,
         on_failure: Callable[[BaseException], None],
-        committed: Callable[[], None] = lambda: None,
+        beginning: Callable[[], None] = lambda: None,
+        committed: Callable[[list[Change], list[bytes | None]], None] = lambda *_: None,
     ) -> None:
         self._namespace = namespace
         self._replicas = replicas
         self._clock = clock
         self._on_failure = on_failure
+        self._beginning = beginning
         self._committed = committed
         self._loop = asyncio.get_running_loop()
         self._pending: deque[_Submitted] = deque()
@@ -167,6 +170,7 @@ class Writer:
         self._settle_or_wait(group)
 
     def _execute(self, group: list[_Submitted]) -> None:
+        self._beginning()
         namespace = self._namespace.batch()
         clock = self._clock
         turn = Turn(namespace, self._replicas, clock.now_ms(), clock.steady_ms())
@@ -187,7 +191,7 @@ class Writer:
             except BaseException:
                 turn.end_replicas(commit=False)
                 raise
-            self._committed()
+            self._committed(namespace.changes, namespace.replaced)
             try:
                 turn.end_replicas(commit=True)
             except DiskFull as error:

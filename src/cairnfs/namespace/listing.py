@@ -37,6 +37,8 @@ class DirectoryPage:
     remaining: int
     storage_policy: int
     blocks: list[FileBlocks | None] | None = None
+    # 0 where it is no directory's.
+    directory_id: int = 0
 
     @property
     def rows(self) -> list[InodeRow]:
@@ -82,16 +84,18 @@ def _page(
 ) -> DirectoryPage:
     names: list[bytes] = []
     values: list[bytes] = []
+    inode_id = directory.id
     if directory.entries == 0:
-        return DirectoryPage(names, values, 0, policy)
+        return DirectoryPage(names, values, 0, policy, None, inode_id)
     start, stop = _range(directory, start_after)
     limit = ns.settings.list_limit
     for key, value in tx.scan(start, stop):
         if len(names) == limit:
-            return DirectoryPage(names, values, _remaining(directory, start_after, limit), policy)
+            remaining = _remaining(directory, start_after, limit)
+            return DirectoryPage(names, values, remaining, policy, None, inode_id)
         names.append(key[9:])
         values.append(value)
-    return DirectoryPage(names, values, 0, policy)
+    return DirectoryPage(names, values, 0, policy, None, inode_id)
 
 
 def _page_with_blocks(
@@ -113,7 +117,7 @@ def _page_with_blocks(
         blocks.append(blocks_in_range(tx, inode, 0, _RANGE_ALL) if inode.is_file else None)
         budget -= inode.entries * inode.replication if inode.is_file else 0
     remaining = _remaining(directory, start_after, len(names)) if more else 0
-    return DirectoryPage(names, values, remaining, policy, blocks)
+    return DirectoryPage(names, values, remaining, policy, blocks, directory.id)
 
 
 def _range(directory: Inode, start_after: bytes) -> tuple[bytes, bytes]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from cairnfs.errors import IllegalArgument
 from cairnfs.namespace.context import Namespace
-from cairnfs.namespace.permissions import READ
-from cairnfs.namespace.records import BlockRecord, Inode, unpack_block
+from cairnfs.namespace.permissions import READ, Checker
+from cairnfs.namespace.records import BlockRecord, Inode, unpack_block, unpack_inode
 from cairnfs.namespace.resolve import Intent, as_file, resolve
 from cairnfs.namespace.tables import block_key, block_range
 from cairnfs.namespace.walk import find_inode
@@ -15,6 +15,8 @@ from cairnfs.store.interface import Reader, Writer
 from cairnfs.types import Caller
 
 _GETS_MAX = 4
+# Later than any clock says.
+ACCESS_TIME_NEVER = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +25,14 @@ class FileBlocks:
 
     ``file_length`` leaves out a last block that is not complete, as HDFS answers it;
     ``last`` is the file's last block whether or not it is in the range.
-    ``update_access_time``: call :func:`touch_access_time` in a write."""
+    A read after ``access_time_due_ms`` calls :func:`touch_access_time` in a write."""
 
     inode_id: int
     file_length: int
     under_construction: bool
     blocks: list[BlockRecord]
     last: BlockRecord | None
-    update_access_time: bool = False
+    access_time_due_ms: int = ACCESS_TIME_NEVER
 
     @property
     def is_last_complete(self) -> bool:
@@ -38,7 +40,7 @@ class FileBlocks:
 
 
 def get_block_locations(
-    ns: Namespace, tx: Reader, caller: Caller, path: str, offset: int, length: int, now_ms: int
+    ns: Namespace, tx: Reader, caller: Caller, path: str, offset: int, length: int
 ) -> FileBlocks:
     """The blocks that hold bytes ``offset`` to ``offset + length`` of the file.
 
@@ -51,18 +53,37 @@ def get_block_locations(
     inode = as_file(walk, walk.path)
     checker.traverse(walk)
     checker.target(walk, READ)
+    return blocks_in_range(tx, inode, offset, length, _access_time_due_ms(ns, inode))
+
+
+def known_file_blocks(
+    ns: Namespace, tx: Reader, caller: Caller, value: bytes, offset: int, length: int
+) -> FileBlocks | None:
+    """The same of a packed inode whose directory is known to be open to the caller.
+
+    None if it is no file, or not to be read by the caller: :func:`get_block_locations`
+    says why."""
+    inode = unpack_inode(value)
+    if not inode.is_file:
+        return None
+    checker = Checker(ns, tx, caller)
+    if checker.enabled and not checker.permits(inode[:6], READ):
+        return None
+    return blocks_in_range(tx, inode, offset, length, _access_time_due_ms(ns, inode))
+
+
+def _access_time_due_ms(ns: Namespace, inode: Inode) -> int:
     precision_ms = ns.settings.access_time_precision_ms
-    touch = precision_ms > 0 and now_ms > inode.atime + precision_ms
-    return blocks_in_range(tx, inode, offset, length, touch)
+    return inode.atime + precision_ms if precision_ms > 0 else ACCESS_TIME_NEVER
 
 
 def blocks_in_range(
-    tx: Reader, inode: Inode, offset: int, length: int, touch: bool = False
+    tx: Reader, inode: Inode, offset: int, length: int, due_ms: int = ACCESS_TIME_NEVER
 ) -> FileBlocks:
     """The same of an inode that is at hand."""
     entries = inode.entries
     if entries == 0:
-        return FileBlocks(inode.id, 0, inode.under_construction, [], None, touch)
+        return FileBlocks(inode.id, 0, inode.under_construction, [], None, due_ms)
     blocks: list[BlockRecord] = []
     found = _block_at(tx, inode, offset)
     if found is not None:
@@ -84,7 +105,7 @@ def blocks_in_range(
                 index += 1
     last = blocks[-1] if found and index + 1 >= entries else get_block(tx, inode.id, entries - 1)
     file_length = inode.length if last.is_complete else inode.length - last.num_bytes
-    return FileBlocks(inode.id, file_length, inode.under_construction, blocks, last, touch)
+    return FileBlocks(inode.id, file_length, inode.under_construction, blocks, last, due_ms)
 
 
 def _block_at(tx: Reader, inode: Inode, offset: int) -> tuple[int, BlockRecord] | None:

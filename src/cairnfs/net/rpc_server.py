@@ -267,19 +267,17 @@ class RpcServer:
     """Serves ``services`` to whoever connects.
 
     ``authorize`` makes a :class:`Caller` of a connection's context and peer address, or
-    raises. ``batch_done`` is called after each pass over calls that came together."""
+    raises."""
 
     def __init__(
         self,
         services: Iterable[RpcService],
         *,
         authorize: Authorize = authorize_anyone,
-        batch_done: Callable[[], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.authorize = authorize
         self.clock: Clock = clock or SystemClock()
-        self._batch_done = batch_done
         self._services = {service.protocol: service for service in services}
         self._methods: dict[bytes, _Method] = {}
         self._named: dict[str, _Method] = {}
@@ -371,8 +369,6 @@ class RpcServer:
             else:
                 connection.deferred()
                 self._await(answer, ServerCall(rpc_call, connection))
-        if self._batch_done is not None:
-            self._batch_done()
 
     def flush_soon(self, connection: _Connection) -> None:
         """Write the connection's answers at the end of this loop pass."""

@@ -109,6 +109,10 @@ class LmdbBatch:
     def changes(self) -> list[Change]:
         return self._changes
 
+    @property
+    def replaced(self) -> list[bytes | None]:
+        return self._replaced
+
     def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         return _scan(self._txn, start, stop)
 

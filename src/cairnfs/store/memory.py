@@ -97,19 +97,22 @@ class MemorySnapshot:
 class MemoryBatch:
     """The write transaction: changes lie in an overlay until they are committed."""
 
-    __slots__ = ("_base", "_changes", "_overlay", "_store", "_undo")
+    __slots__ = ("_base", "_changes", "_overlay", "_replaced", "_store")
 
     def __init__(self, store: MemoryStore, base: _Version) -> None:
         self._store: MemoryStore | None = store
         self._base = base
         self._overlay: dict[bytes, bytes | None] = {}
         self._changes: list[Change] = []
-        # For each change: whether the overlay had the key, and its value there.
-        self._undo: list[tuple[bool, bytes | None]] = []
+        self._replaced: list[bytes | None] = []
 
     @property
     def changes(self) -> list[Change]:
         return self._changes
+
+    @property
+    def replaced(self) -> list[bytes | None]:
+        return self._replaced
 
     def get(self, key: bytes, /) -> bytes | None:
         if key in self._overlay:
@@ -140,11 +143,7 @@ class MemoryBatch:
             raise LocalProtocolError(f"savepoint {savepoint} was rolled back already")
         while len(self._changes) > savepoint:
             key, _ = self._changes.pop()
-            was_there, value = self._undo.pop()
-            if was_there:
-                self._overlay[key] = value
-            else:
-                del self._overlay[key]
+            self._overlay[key] = self._replaced.pop()
 
     def commit(self) -> None:
         self._finish()._commit(self._overlay)
@@ -161,10 +160,9 @@ class MemoryBatch:
     def _change(self, key: bytes, value: bytes | None) -> None:
         if self._store is None:
             raise LocalProtocolError("the batch has ended already")
-        overlay = self._overlay
-        self._undo.append((key in overlay, overlay.get(key)))
+        self._replaced.append(self.get(key))
         self._changes.append((key, value))
-        overlay[key] = value
+        self._overlay[key] = value
 
     def _merged(self, start: bytes, stop: bytes, descending: bool) -> Iterator[tuple[bytes, bytes]]:
         overlay, base = self._overlay, self._base

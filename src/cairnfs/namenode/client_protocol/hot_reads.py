@@ -7,7 +7,12 @@ from cairnfs.namenode.client_protocol import PROTOCOL
 from cairnfs.namenode.dispatch import MethodTable
 from cairnfs.namenode.namesystem import Namesystem
 from cairnfs.namespace.listing import get_listing
-from cairnfs.namespace.locations import FileBlocks, blocks_in_range, get_block_locations
+from cairnfs.namespace.locations import (
+    FileBlocks,
+    blocks_in_range,
+    get_block_locations,
+    known_file_blocks,
+)
 from cairnfs.namespace.records import unpack_inode
 from cairnfs.namespace.status import stat_value
 from cairnfs.types import Caller
@@ -23,15 +28,25 @@ from cairnfs.wire.proto import client_namenode_pb2 as pb
 TABLE = MethodTable(PROTOCOL)
 
 _RANGE_ALL = 1 << 62
+# What it takes to remember a file and each of its blocks.
+_FILE_BYTES, _BLOCK_BYTES = 600, 400
 
 
 @TABLE.raw("getFileInfo")
 def get_file_info(system: Namesystem, request: bytes, caller: Caller) -> bytes:
     view = system.views.namespace
-    found = stat_value(system.namespace, view, caller, file_info_request(request))
-    if found is None:
+    path = file_info_request(request)
+    known = system.memory.directories.find(view, caller, path)
+    if known is None:
+        found = stat_value(system.namespace, view, caller, path)
+        if found is None:
+            return answers.EMPTY
+        value, policy = found
+    elif known[0] is None:
         return answers.EMPTY
-    return answers.wrapped(system.statuses.status(view, found[0], b"", found[1]))
+    else:
+        value, policy = known[0], known[1]
+    return system.statuses.file_info(view, value, policy)
 
 
 # Without symlinks a link's status is the status of what is there.
@@ -55,6 +70,9 @@ def get_located_file_info(system: Namesystem, request: bytes, caller: Caller) ->
 
 @TABLE.raw("getListing")
 def list_directory(system: Namesystem, request: bytes, caller: Caller) -> bytes:
+    known = system.memory.listings.get(request, caller)
+    if known is not None:
+        return known
     path, start_after, with_blocks = listing_request(request)
     page = get_listing(
         system.namespace,
@@ -70,9 +88,13 @@ def list_directory(system: Namesystem, request: bytes, caller: Caller) -> bytes:
     policy = page.storage_policy
     if page.blocks is None:
         halves = system.statuses.halves
-        return answers.listing_of_halves(
+        answer = answers.listing_of_halves(
             page.names, [halves(view, value, policy) for value in page.values], page.remaining
         )
+        if page.directory_id:
+            directory = page.directory_id.to_bytes(8, "big")
+            system.memory.listings.keep(request, caller, directory, len(answer), answer)
+        return answer
     entries = zip(page.names, page.values, page.blocks, strict=True)
     statuses = [
         system.statuses.located_status(
@@ -89,14 +111,28 @@ def list_directory(system: Namesystem, request: bytes, caller: Caller) -> bytes:
 
 @TABLE.raw("getBlockLocations")
 def locate_blocks(system: Namesystem, request: bytes, caller: Caller) -> bytes:
-    path, offset, length = block_locations_request(request)
-    now_ms = system.clock.now_ms()
-    found = get_block_locations(
-        system.namespace, system.views.namespace, caller, path, offset, length, now_ms
-    )
-    if found.update_access_time:
+    found = system.memory.files.get(request, caller)
+    if found is None:
+        found = _find_blocks(system, request, caller)
+    if system.clock.now_ms() > found.access_time_due_ms:
         system.touch_access_time(found.inode_id)
     return answers.wrapped(encode_blocks(system, found, caller))
+
+
+def _find_blocks(system: Namesystem, request: bytes, caller: Caller) -> FileBlocks:
+    path, offset, length = block_locations_request(request)
+    namespace, view = system.namespace, system.views.namespace
+    found = None
+    known = system.memory.directories.find(view, caller, path)
+    if known is not None and known[0] is not None:
+        found = known_file_blocks(namespace, view, caller, known[0], offset, length)
+    if found is None:
+        found = get_block_locations(namespace, view, caller, path, offset, length)
+    if not found.under_construction:
+        size_bytes = _FILE_BYTES + _BLOCK_BYTES * len(found.blocks)
+        subject = found.inode_id.to_bytes(8, "big")
+        system.memory.files.keep(request, caller, subject, size_bytes, found)
+    return found
 
 
 def encode_blocks(system: Namesystem, found: FileBlocks, caller: Caller) -> bytes:
