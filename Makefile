@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 HADOOP := .cache/hadoop
+GO_CLIENT := .cache/go-client
 RUN_ARGS ?=
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check unit install install-test java proto lock bench format clean
+.PHONY: help run test test-slow check unit install install-test java go-client proto lock bench format clean
 
 help:
 	@echo 'make run         start a whole cluster here (RUN_ARGS="--datanodes 5 --dir D")'
@@ -25,10 +26,13 @@ help:
 RUN_STAMP := $(VENV)/.run-installed
 TEST_STAMP := $(VENV)/.test-installed
 JAVA_STAMP := $(HADOOP)/.installed
+GO_STAMP := $(GO_CLIENT)/.installed
+GO_MODULE := tests/peers/go
 
 install: $(RUN_STAMP)
 install-test: $(TEST_STAMP)
 java: $(JAVA_STAMP)
+go-client: $(GO_STAMP)
 
 $(RUN_STAMP): requirements/run.txt requirements/bootstrap.txt pyproject.toml tools/bootstrap.sh tools/install.sh
 	@PYTHON=$(PYTHON) tools/install.sh $(VENV) requirements/run.txt
@@ -40,6 +44,10 @@ $(TEST_STAMP): requirements/test.txt $(RUN_STAMP)
 
 $(JAVA_STAMP): tests/peers/pom.xml tools/install_hadoop.sh
 	@tools/install_hadoop.sh tests/peers/pom.xml $(HADOOP)
+	@touch $@
+
+$(GO_STAMP): $(wildcard $(GO_MODULE)/go.* $(GO_MODULE)/*.go $(GO_MODULE)/*/*.go) tools/install_go_client.sh
+	@tools/install_go_client.sh $(GO_MODULE) $(GO_CLIENT)
 	@touch $@
 
 # --- running -------------------------------------------------------------------------------------
@@ -61,10 +69,10 @@ check: $(TEST_STAMP)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/make_proto.py --check
 
-unit: $(TEST_STAMP) $(JAVA_STAMP)
+unit: $(TEST_STAMP) $(JAVA_STAMP) $(GO_STAMP)
 	$(BIN)/pytest --peers=required -m 'not slow' $(PYTEST_ARGS)
 
-test-slow: $(TEST_STAMP) $(JAVA_STAMP)
+test-slow: $(TEST_STAMP) $(JAVA_STAMP) $(GO_STAMP)
 	$(BIN)/pytest --peers=required -m slow $(PYTEST_ARGS)
 
 # --- maintaining ---------------------------------------------------------------------------------

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import go_client
 import hadoop as hadoop_home
 import pytest
 from cluster_processes import Maker, ProcessCluster
+from go_client import GoClient
 from hadoop import Hadoop, PeerMissing
 from java_client import JavaClient, Outcome
 
@@ -62,6 +64,16 @@ def java(hadoop: Hadoop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[J
     client = JavaClient(hadoop, conf)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def go(pytestconfig: pytest.Config) -> GoClient:
+    """The Go client colinmarc/hdfs."""
+    try:
+        return go_client.find()
+    except PeerMissing as error:
+        missing(pytestconfig, str(error))
+        raise
 
 
 @pytest.fixture(scope="session")
