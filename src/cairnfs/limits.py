@@ -11,6 +11,8 @@ from __future__ import annotations
 RPC_FRAME_BYTES_MAX = 128 * 1024 * 1024
 # What a connection may send before its context is accepted; a context is below 1 KiB.
 RPC_PREAMBLE_BYTES_MAX = 64 * 1024
+# What names a call across retries: client id (16) and call id.
+RPC_CALL_KEY_BYTES = 20
 # Calls one connection may have in flight; Java's clients stay far below.
 RPC_CALLS_IN_FLIGHT_MAX = 4096
 # Answers waiting for a peer that does not read; past this its reading is paused.

@@ -308,14 +308,9 @@ class NamespaceInfo:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the user the call acts for, and what the peer is.
-
-    ``client_id`` (16 bytes) and ``call_id`` name a call across retries."""
+    """Who asks: the user the call acts for, and what the peer is."""
 
     user: str
     groups: tuple[str, ...]
     superuser: bool
     address: str
-    client_id: bytes = b""
-    call_id: int = -1
-    retry_count: int = -1

@@ -78,7 +78,7 @@ def _create(
             int(replication),
         )
     )
-    return _shown(created.status)
+    return _shown(world.created_status(created))
 
 
 def _complete(world: World, caller: Caller, path: str, holder: str) -> str:

@@ -20,9 +20,11 @@ from cairnfs.namespace import (
 )
 from cairnfs.namespace.catalog import Catalog
 from cairnfs.namespace.context import Namespace
+from cairnfs.namespace.creating import Created
 from cairnfs.namespace.formatting import format_namespace
-from cairnfs.namespace.records import Inode
+from cairnfs.namespace.records import Inode, unpack_inode
 from cairnfs.namespace.settings import NamespaceSettings
+from cairnfs.namespace.status import file_status
 from cairnfs.namespace.verify import verify
 from cairnfs.store.interface import Reader, Writer
 from cairnfs.store.memory import MemoryStore
@@ -247,6 +249,11 @@ class World:
         return self.read(
             lambda tx: locations.get_block_locations(self.ns, tx, caller, path, offset, length)
         )
+
+    def created_status(self, created: Created) -> FileStatus:
+        """What a client is told of the file that it has created."""
+        inode = unpack_inode(created.value)
+        return self.read(lambda tx: file_status(self.ns, tx, inode, b"", created.storage_policy))
 
     def access_time_due(self, path: str) -> bool:
         """Whether a read now would move the file's access time."""

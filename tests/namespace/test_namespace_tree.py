@@ -131,7 +131,7 @@ def test_a_limit_on_all_objects() -> None:
 def test_create_says_what_it_made(world: World) -> None:
     created = world.create("/d/f", ALICE_IN_ROOT, mode=0o640, replication=2, block_size=2 * BLOCK)
     assert isinstance(created, Created)
-    status = created.status
+    status = world.created_status(created)
     assert status == world.stat("/d/f")
     assert (status.owner, status.mode, status.length) == ("alice", 0o640, 0)
     assert (status.replication, status.block_size) == (2, 2 * BLOCK)
@@ -176,7 +176,7 @@ def test_create_over_a_file_removes_its_blocks(world: World) -> None:
     created = world.create("/f", flag=OVERWRITE)
     assert isinstance(created, Created)
     assert {block.block_id for block in created.removed_blocks} == old_ids
-    assert created.status.inode_id != old.id
+    assert world.created_status(created).inode_id != old.id
     assert world.block_ids() == set()
     world.check()
 
@@ -184,7 +184,7 @@ def test_create_over_a_file_removes_its_blocks(world: World) -> None:
 def test_lazy_persist_is_kept_as_a_policy(world: World) -> None:
     created = world.create("/f", flag=CreateFlag.CREATE | CreateFlag.LAZY_PERSIST)
     assert isinstance(created, Created)
-    assert created.status.storage_policy == 15
+    assert world.created_status(created).storage_policy == 15
     world.complete("/f", None)
     with pytest.raises(UnsupportedOperation):
         world.append("/f")

@@ -10,7 +10,6 @@ message or its bytes.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -122,19 +121,6 @@ class MethodTable:
         )
 
 
-def named_caller(call: ServerCall) -> Caller:
-    """The caller with the ids of this very call."""
-    key = call.retry_key
-    if not key:
-        return call.caller
-    return dataclasses.replace(
-        call.caller,
-        client_id=key[:-4],
-        call_id=int.from_bytes(key[-4:], "big"),
-        retry_count=call.retry_count,
-    )
-
-
 def to_bytes(result: Message | bytes) -> bytes:
     return result if isinstance(result, bytes) else result.SerializeToString()
 
@@ -155,7 +141,7 @@ def _task_handler(
         return to_bytes(await function(system, parse(request_type, request), caller))
 
     def handle(request: bytes, call: ServerCall) -> Answer:
-        return run(request, named_caller(call))
+        return run(request, call.caller)
 
     return handle
 
@@ -171,19 +157,21 @@ def _change_handler(
 ) -> Handler:
     def handle(request: bytes, call: ServerCall) -> Answer:
         message = parse(request_type, request)
-        caller = named_caller(call) if at_most_once else call.caller
+        caller = call.caller
+        # Empty where the client has no name: its call can only be made.
+        call_key = call.retry_key if at_most_once else b""
 
         def operation(turn: Turn) -> bytes | CairnError:
             if not in_safe_mode:
                 system.check_safe_mode(name)
             try:
-                if not (at_most_once and caller.client_id):
+                if not call_key:
                     return to_bytes(function(system, message, caller, turn))
                 settings = system.namespace.settings
-                answer = retry_cache.find_answer(settings, turn.namespace, caller, turn.now_ms)
+                answer = retry_cache.find_answer(settings, turn.namespace, call_key, turn.now_ms)
                 if answer is None:
                     answer = to_bytes(function(system, message, caller, turn))
-                    retry_cache.keep_answer(settings, turn.namespace, caller, turn.now_ms, answer)
+                    retry_cache.keep_answer(settings, turn.namespace, call_key, turn.now_ms, answer)
                 return answer
             except KeptError as kept:
                 return kept.error
@@ -214,4 +202,4 @@ def _change_handler(
     return handle
 
 
-__all__ = ["KeptError", "MethodTable", "NotYetError", "named_caller", "to_bytes"]
+__all__ = ["KeptError", "MethodTable", "NotYetError", "to_bytes"]

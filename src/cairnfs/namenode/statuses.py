@@ -42,9 +42,13 @@ class StatusEncoder:
         return known
 
     def file_info(self, view: Reader, value: bytes, policy: int) -> bytes:
-        """``GetFileInfoResponseProto`` of a record, whose status has an empty name."""
-        head, tail = self.halves(view, value, policy)
-        return b"\x0a" + answers.varint(len(head) + 1 + len(tail)) + head + b"\0" + tail
+        """``GetFileInfoResponseProto`` of a record; its status has an empty name."""
+        return answers.nameless_status(self.halves(view, value, policy))
+
+    def created(self, tx: Reader, value: bytes, policy: int) -> bytes:
+        """``CreateResponseProto`` of a new record. Not remembered: it may be rolled back,
+        and is another as soon as the file is closed."""
+        return answers.nameless_status(self._encode(tx, value, policy))
 
     def status(self, view: Reader, value: bytes, name: bytes, policy: int) -> bytes:
         """``HdfsFileStatusProto`` under ``name``."""

@@ -50,14 +50,19 @@ from cairnfs.types import Block, BlockState, Caller, CreateFlag, FileStatus
 
 # Id of HDFS's LAZY_PERSIST storage policy.
 LAZY_PERSIST = 15
+_CREATE = int(CreateFlag.CREATE)
+_OVERWRITE = int(CreateFlag.OVERWRITE)
+_LAZY_PERSIST = int(CreateFlag.LAZY_PERSIST)
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The new file; ``removed_blocks`` (of a file it replaced) are to be invalidated, and
-    ``garbage`` says that more will come from ``collect_garbage``."""
+    """The new file as it is packed, and the storage policy in force; ``removed_blocks`` (of a
+    file it replaced) are to be invalidated, and ``garbage`` says that more will come from
+    ``collect_garbage``."""
 
-    status: FileStatus
+    value: bytes
+    storage_policy: int
     removed_blocks: list[Block]
     garbage: bool
 
@@ -96,7 +101,9 @@ def create(
     Raises ``AlreadyExists``, ``AlreadyBeingCreated``, ``RecoveryInProgress``, ``NotFound``,
     ``NotADirectory``, ``PermissionDenied``, ``InvalidPath``, ``FileSystemError`` (block
     size or replication out of bounds)."""
-    overwrite = CreateFlag.OVERWRITE in flag
+    # An operation on members of an enum costs more than a look-up in the store.
+    bits = int(flag)
+    overwrite = bool(bits & _OVERWRITE)
     check_path_length(path, "create")
     _check_path(path)
     check_holder(holder)
@@ -111,7 +118,7 @@ def create(
     else:
         if not create_parent:
             check_parent(walk)
-        if not flag & CreateFlag.CREATE:
+        if not bits & _CREATE:
             raise NotFound(f"Can't overwrite non-existent {path}")
     _check_block_size(ns, block_size)
     check_replication(ns, path, replication)
@@ -132,14 +139,13 @@ def create(
     if len(walk.values) <= depth:
         parents_mode = implicit_mode(walk.head(-1)[3])
         make_directories(ns, tx, counters, walk, depth, parents_mode, owner, now_ms)
-    policy = LAZY_PERSIST if flag & CreateFlag.LAZY_PERSIST else 0
+    policy = LAZY_PERSIST if bits & _LAZY_PERSIST else 0
     inode = _new_file(counters, walk, mode, owner, replication, block_size, policy, now_ms)
     add_last(ns, tx, walk, inode)
     put_open(tx, inode.id, OpenFile(holder, caller.address))
     ns.leases.grant(holder, now_ms)
     write_counters(tx, counters)
-    status = file_status(ns, tx, inode, b"", walk.storage_policy)
-    return Created(status, removed, garbage=counters.garbage > 0)
+    return Created(walk.values[-1], walk.storage_policy, removed, garbage=counters.garbage > 0)
 
 
 def _check_path(path: str) -> None:
@@ -203,20 +209,20 @@ def _new_file(
     counters.inode_id += 1
     counters.files += 1
     return Inode(
-        id=counters.inode_id,
-        type=FILE,
-        storage_policy=policy,
-        mode=mode & 0o1777,
-        owner=owner,
-        group=walk.head(-1)[5],
-        replication=replication,
-        block_size=block_size,
-        atime=now_ms,
-        mtime=now_ms,
-        length=0,
-        entries=0,
-        subdirectories=0,
-        flags=FLAG_UNDER_CONSTRUCTION,
+        counters.inode_id,
+        FILE,
+        policy,
+        mode & 0o1777,
+        owner,
+        walk.head(-1)[5],
+        replication,
+        block_size,
+        now_ms,
+        now_ms,
+        0,
+        0,
+        0,
+        FLAG_UNDER_CONSTRUCTION,
     )
 
 

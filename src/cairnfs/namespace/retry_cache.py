@@ -11,40 +11,38 @@ of them, a look-up is two gets, and what ran out is a range at the start of the 
 
 from __future__ import annotations
 
+from cairnfs.limits import RPC_CALL_KEY_BYTES
 from cairnfs.namespace.settings import NamespaceSettings
 from cairnfs.namespace.tables import retry_key
 from cairnfs.store.interface import Reader, Writer
-from cairnfs.types import Caller
-
-_CLIENT_ID_BYTES = 16
 
 
-def find_answer(
-    settings: NamespaceSettings, tx: Reader, caller: Caller, now_ms: int
-) -> bytes | None:
-    """The answer that this very call was given before; None if it is new."""
-    if not _is_named(settings, caller):
+def find_answer(settings: NamespaceSettings, tx: Reader, call: bytes, now_ms: int) -> bytes | None:
+    """The answer that this very call was given before; None if it is new.
+
+    ``call`` is the client's id and the call's id (4 bytes); one of another length has no
+    name to be remembered by."""
+    if not _is_named(settings, call):
         return None
     slot = _slot(settings, now_ms)
     for candidate in (slot, slot - 1):
-        answer = tx.get(retry_key(max(0, candidate), caller.client_id, caller.call_id))
+        answer = tx.get(retry_key(max(0, candidate), call))
         if answer is not None:
             return answer
     return None
 
 
 def keep_answer(
-    settings: NamespaceSettings, tx: Writer, caller: Caller, now_ms: int, answer: bytes
+    settings: NamespaceSettings, tx: Writer, call: bytes, now_ms: int, answer: bytes
 ) -> None:
     """Remember what a call is answered, in the batch of its change."""
-    if _is_named(settings, caller):
-        slot = _slot(settings, now_ms)
-        tx.put(retry_key(slot, caller.client_id, caller.call_id), answer)
+    if _is_named(settings, call):
+        tx.put(retry_key(_slot(settings, now_ms), call), answer)
 
 
 def trim_answers(settings: NamespaceSettings, tx: Writer, now_ms: int, limit: int) -> int:
     """Forget up to ``limit`` answers that ran out; how many there were."""
-    stop = retry_key(max(0, _slot(settings, now_ms) - 1), b"", 0)[:5]
+    stop = retry_key(max(0, _slot(settings, now_ms) - 1), b"")
     keys: list[bytes] = []
     for key, _ in tx.scan(b"R", stop):
         keys.append(key)
@@ -55,8 +53,8 @@ def trim_answers(settings: NamespaceSettings, tx: Writer, now_ms: int, limit: in
     return len(keys)
 
 
-def _is_named(settings: NamespaceSettings, caller: Caller) -> bool:
-    return settings.retry_cache_enabled and len(caller.client_id) == _CLIENT_ID_BYTES
+def _is_named(settings: NamespaceSettings, call: bytes) -> bool:
+    return settings.retry_cache_enabled and len(call) == RPC_CALL_KEY_BYTES
 
 
 def _slot(settings: NamespaceSettings, now_ms: int) -> int:

@@ -93,8 +93,9 @@ def name_id_key(name: bytes) -> bytes:
     return b"N" + name
 
 
-def retry_key(slot: int, client_id: bytes, call_id: int) -> bytes:
-    return b"R" + slot.to_bytes(4, "big") + client_id + (call_id & 0xFFFFFFFF).to_bytes(4, "big")
+def retry_key(slot: int, call: bytes) -> bytes:
+    """``call`` is client id and call id (4 bytes)."""
+    return b"R" + slot.to_bytes(4, "big") + call
 
 
 def table_range(table: bytes) -> tuple[bytes, bytes]:

@@ -54,6 +54,8 @@ Authorize = Callable[[ConnectionContext, str], Caller]
 # Distinct method headers remembered; a hostile peer could send endless different ones.
 _METHOD_CACHE_MAX = 4096
 _SWEEP_MS = 5_000
+# Instead of a time: the connection owes nothing.
+_NOTHING = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,6 @@ class ServerCall:
         client_id = self._rpc.origin.client_id
         return client_id + self._rpc.call_id.to_bytes(4, "big") if client_id else b""
 
-    @property
-    def retry_count(self) -> int:
-        return self._rpc.origin.retry_count
-
     def reply(self, body: bytes) -> None:
         """Answer with the serialised response. Answers of one loop pass share a write."""
         self._connection.answer_later(success_answer(self._rpc, body))
@@ -132,12 +130,12 @@ class _Connection(asyncio.Protocol):
     __slots__ = (
         "_server",
         "_since_ms",
-        "_waiting",
         "caller",
         "in_flight",
         "paused",
         "peer",
         "transport",
+        "waiting",
         "wire",
     )
 
@@ -146,7 +144,8 @@ class _Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.peer = "?"
         self.caller: Caller | None = None
-        self._waiting: list[bytes] = []
+        # Answers for the flush that ends the current pass.
+        self.waiting: list[bytes] = []
         self.in_flight = 0
         self.paused = False
         self._since_ms = server.clock.steady_ms()
@@ -191,29 +190,29 @@ class _Connection(asyncio.Protocol):
             self.close(fatal.last_words)
             return
         if wire.outgoing:
-            self._waiting += wire.outgoing
+            self.waiting += wire.outgoing
             wire.outgoing = []
         if calls:
             self._server.serve(calls, self)
         self.flush()
-        # A handshake or a frame that drips in keeps the clock it began with.
-        if wire.ready and (calls or not wire.pending_bytes):
+        if not wire.ready:
+            return
+        # A frame that drips in keeps the clock it began with.
+        if not wire.pending_bytes:
+            self._since_ms = _NOTHING
+        elif calls or self._since_ms == _NOTHING:
             self._since_ms = self._server.clock.steady_ms()
 
     # --- answers ---------------------------------------------------------------------------
-
-    def answer(self, frame: bytes) -> None:
-        """Queue an answer for the :meth:`flush` that ends the current pass."""
-        self._waiting.append(frame)
 
     def answer_later(self, frame: bytes) -> None:
         """An answer that was waited for; written with others of the same loop pass."""
         self.in_flight -= 1
         if self.transport is None:
             return
-        if not self._waiting:
+        if not self.waiting:
             self._server.flush_soon(self)
-        self._waiting.append(frame)
+        self.waiting.append(frame)
         if self.in_flight == limits.RPC_CALLS_IN_FLIGHT_MAX // 2:
             self._resume_reading()
 
@@ -223,12 +222,14 @@ class _Connection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def flush(self) -> None:
-        waiting = self._waiting
+        waiting = self.waiting
         if waiting:
-            self._waiting = []
+            frames = waiting[0] if len(waiting) == 1 else b"".join(waiting)
+            # The list stays: whoever serves this connection's calls may hold its append.
+            waiting.clear()
             # A peer that has gone must not disturb the others (DESIGN section 9).
             if self.transport is not None and not self.transport.is_closing():
-                self.transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
+                self.transport.write(frames)
 
     def close(self, last_words: bytes = b"") -> None:
         self.flush()
@@ -239,11 +240,13 @@ class _Connection(asyncio.Protocol):
 
     def overdue(self, now_ms: int) -> str | None:
         """Why this connection should be closed, if it should."""
+        if self._since_ms == _NOTHING:
+            return None
         waited_ms = now_ms - self._since_ms
         if not self.wire.ready:
             if waited_ms > limits.RPC_HANDSHAKE_MS:
                 return f"its handshake took more than {limits.RPC_HANDSHAKE_MS} ms"
-        elif self.wire.pending_bytes and waited_ms > limits.RPC_FRAME_MS:
+        elif waited_ms > limits.RPC_FRAME_MS:
             return f"a frame was not whole after {limits.RPC_FRAME_MS} ms"
         return None
 
@@ -345,6 +348,7 @@ class RpcServer:
         methods = self._methods
         caller = connection.caller
         assert caller is not None, "calls come after the context"
+        answer_now = connection.waiting.append
         for rpc_call in calls:
             method = methods.get(rpc_call.method_header)
             if method is None:
@@ -353,17 +357,17 @@ class RpcServer:
             try:
                 read = method.read
                 if read is not None:
-                    connection.answer(success_answer(rpc_call, read(rpc_call.request, caller)))
+                    answer_now(success_answer(rpc_call, read(rpc_call.request, caller)))
                     continue
                 if method.handler is None:
                     assert method.error is not None
                     raise method.error
                 answer = method.handler(rpc_call.request, ServerCall(rpc_call, connection))
             except Exception as error:
-                connection.answer(error_answer(rpc_call, presentable(error)))
+                answer_now(error_answer(rpc_call, presentable(error)))
                 continue
             if type(answer) is bytes:
-                connection.answer(success_answer(rpc_call, answer))
+                answer_now(success_answer(rpc_call, answer))
             elif answer is LATER:
                 connection.deferred()
             else:

@@ -8,7 +8,8 @@ peer are raised as :class:`RpcFatal`, which carries the last words to send befor
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -30,6 +31,8 @@ HTTP_ANSWER = (
     b"This is Cairn's port for Hadoop RPC, not a web port. Point the browser at the web port.\r\n"
 )
 _Code = RpcResponseHeaderProto
+# Frame length, header length, and the tag of the header's first field.
+_ANSWER = struct.Struct(">IBB")
 # Java, hdfs-native and our own client all send kind, operation and call id first.
 _USUAL_PREFIX = b"\x08\x02\x10\x00\x18"
 
@@ -104,11 +107,8 @@ class RpcServerConnection:
         self._middle_method = b""
         self.context: rpc.ConnectionContext | None = None
         self.outgoing: list[bytes] = []
-
-    @property
-    def ready(self) -> bool:
-        """Whether the handshake is over."""
-        return self._state is _State.READY
+        # Whether the handshake is over.
+        self.ready = False
 
     @property
     def pending_bytes(self) -> int:
@@ -120,13 +120,28 @@ class RpcServerConnection:
 
         What the protocol itself answers (SASL) is put in ``outgoing``.
         Raises :class:`RpcFatal`."""
-        if self._state is _State.HEADER:
+        if self.ready:
+            # Hot path: one whole frame, as a client that waits for each answer sends it.
+            size = len(data)
+            if (
+                4 < size <= self._frame_bytes_max
+                and int.from_bytes(data[:4], "big") + 4 == size
+                and not self._frames.pending_bytes
+            ):
+                return self._take_frames(data, ((4, size),))
+        elif self._state is _State.HEADER:
             data = self._take_header(data)
             if not data:
                 return []
-        calls: list[RpcCall] = []
         try:
             buffer, found = self._frames.frames(data)
+        except RemoteProtocolError as error:
+            raise self._undecodable(error) from None
+        return self._take_frames(buffer, found)
+
+    def _take_frames(self, buffer: bytes, found: Iterable[tuple[int, int]]) -> list[RpcCall]:
+        calls: list[RpcCall] = []
+        try:
             for start, end in found:
                 call = self._take_frame(buffer, start, end)
                 if call is not None:
@@ -134,14 +149,14 @@ class RpcServerConnection:
         except RpcFatal:
             raise
         except (RemoteProtocolError, DecodeError) as error:
-            message = str(error) or "a message in an RPC frame cannot be decoded"
-            raise RpcFatal(
-                message,
-                fatal_answer(
-                    _Code.FATAL_DESERIALIZING_REQUEST, RemoteProtocolError.java_class, message
-                ),
-            ) from None
+            raise self._undecodable(error) from None
         return calls
+
+    @staticmethod
+    def _undecodable(error: Exception) -> RpcFatal:
+        message = str(error) or "a message in an RPC frame cannot be decoded"
+        code = _Code.FATAL_DESERIALIZING_REQUEST
+        return RpcFatal(message, fatal_answer(code, RemoteProtocolError.java_class, message))
 
     def _take_header(self, data: bytes) -> bytes:
         header = self._header + data
@@ -274,6 +289,7 @@ class RpcServerConnection:
             ) from None
         self.context = context
         self._state = _State.READY
+        self.ready = True
         self._frames.limit_bytes = self._frame_bytes_max
 
     def _take_sasl(self, message: RpcSaslProto) -> None:
@@ -318,21 +334,13 @@ def decode_method(method_header: bytes) -> rpc.MethodName:
 
 def success_answer(call: RpcCall, body: bytes) -> bytes:
     """The frame that answers ``call`` with the serialised response ``body``."""
-    call_id = call.call_id
-    if call_id < 0x80:
-        header = b"\x08" + bytes((call_id,)) + call.origin.answer_tail
-    else:
-        header = b"\x08" + rpc.encode_varint(call_id) + call.origin.answer_tail
-    header_size = len(header)  # at most 33, so that its varint is one byte
     size = len(body)
-    if size < 0x80:
-        body_varint = bytes((size,))
-    elif size < 0x4000:
-        body_varint = bytes((size & 0x7F | 0x80, size >> 7))
-    else:
-        body_varint = rpc.encode_varint(size)
-    total = 1 + header_size + len(body_varint) + size
-    return b"".join((total.to_bytes(4, "big"), bytes((header_size,)), header, body_varint, body))
+    rest = rpc.encode_varint(call.call_id) + call.origin.answer_tail
+    length = rpc.encode_varint(size)
+    # The header is at most 33 bytes long, so that its varint is one byte.
+    header_size = 1 + len(rest)
+    total = 1 + header_size + len(length) + size
+    return b"".join((_ANSWER.pack(total, header_size, 0x08), rest, length, body))
 
 
 def error_answer(call: RpcCall, error: CairnError) -> bytes:

@@ -16,7 +16,7 @@ from cairnfs.wire.codec import (
     encode_located_block,
     parse,
 )
-from cairnfs.wire.namenode_answers import RESULT_FALSE, RESULT_TRUE, file_status_of, wrapped
+from cairnfs.wire.namenode_answers import RESULT_FALSE, RESULT_TRUE
 from cairnfs.wire.proto import client_namenode_pb2 as pb
 
 TABLE = MethodTable(PROTOCOL)
@@ -42,7 +42,7 @@ def create(system: Namesystem, request: pb.CreateRequestProto, caller: Caller, t
         raise system.effects.refuse(turn, result)
     system.effects.remove(turn, result.removed_blocks)
     system.audit("create", caller, request.src)
-    return wrapped(file_status_of(result.status))
+    return system.statuses.created(turn.namespace, result.value, result.storage_policy)
 
 
 @TABLE.change("append", pb.AppendRequestProto, at_most_once=True)
