@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TypeVar
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, EncodeError, Message
 
 from cairnfs.errors import LocalProtocolError, RemoteProtocolError
@@ -44,13 +44,22 @@ def parse(message_class: type[M], data: bytes | memoryview) -> M:
 
 
 @functools.lru_cache(maxsize=1024)
-def _with_strings(descriptor: Descriptor) -> tuple[tuple[str, bool, bool], ...]:
-    """(name, is repeated, is a message) of the fields that are or hold strings."""
-    return tuple(
-        (field.name, field.is_repeated, field.type == FieldDescriptor.TYPE_MESSAGE)
-        for field in descriptor.fields
-        if _holds_strings(field, ())
-    )
+def _with_strings(
+    message_class: type[Message],
+) -> tuple[tuple[str, ...], tuple[tuple[str, bool, bool], ...]]:
+    """Names of the single strings; (name, is repeated, is a message) of the other fields
+    that are or hold strings."""
+    strings: list[str] = []
+    others: list[tuple[str, bool, bool]] = []
+    for field in message_class.DESCRIPTOR.fields:
+        if not _holds_strings(field, ()):
+            continue
+        nested = field.type == FieldDescriptor.TYPE_MESSAGE
+        if field.is_repeated or nested:
+            others.append((field.name, field.is_repeated, nested))
+        else:
+            strings.append(field.name)
+    return tuple(strings), tuple(others)
 
 
 def _holds_strings(field: FieldDescriptor, above: tuple[str, ...]) -> bool:
@@ -63,7 +72,13 @@ def _holds_strings(field: FieldDescriptor, above: tuple[str, ...]) -> bool:
 
 
 def _check_strings(message: Message) -> None:
-    for name, repeated, nested in _with_strings(message.DESCRIPTOR):
+    strings, others = _with_strings(type(message))
+    for name in strings:
+        # One that is not set is an empty string.
+        value = getattr(message, name)
+        if type(value) is not str:
+            raise _not_utf8(message, name, value)
+    for name, repeated, nested in others:
         if not repeated and not message.HasField(name):
             continue
         value = getattr(message, name)
@@ -71,9 +86,13 @@ def _check_strings(message: Message) -> None:
             if nested:
                 _check_strings(item)
             elif type(item) is not str:
-                raise RemoteProtocolError(
-                    f"{message.DESCRIPTOR.name}.{name} is not UTF-8: {bytes(item[:40])!r}"
-                )
+                raise _not_utf8(message, name, item)
+
+
+def _not_utf8(message: Message, name: str, value: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(
+        f"{message.DESCRIPTOR.name}.{name} is not UTF-8: {bytes(value[:40])!r}"
+    )
 
 
 def serialize(message: Message) -> bytes:
