@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TypeVar
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, EncodeError, Message
 
 from cairnfs.errors import LocalProtocolError, RemoteProtocolError
@@ -45,13 +45,13 @@ def parse(message_class: type[M], data: bytes | memoryview) -> M:
 
 @functools.lru_cache(maxsize=1024)
 def _with_strings(
-    message_class: type[Message],
+    descriptor: Descriptor,
 ) -> tuple[tuple[str, ...], tuple[tuple[str, bool, bool], ...]]:
     """Names of the single strings; (name, is repeated, is a message) of the other fields
     that are or hold strings."""
     strings: list[str] = []
     others: list[tuple[str, bool, bool]] = []
-    for field in message_class.DESCRIPTOR.fields:
+    for field in descriptor.fields:
         if not _holds_strings(field, ()):
             continue
         nested = field.type == FieldDescriptor.TYPE_MESSAGE
@@ -72,7 +72,7 @@ def _holds_strings(field: FieldDescriptor, above: tuple[str, ...]) -> bool:
 
 
 def _check_strings(message: Message) -> None:
-    strings, others = _with_strings(type(message))
+    strings, others = _with_strings(message.DESCRIPTOR)
     for name in strings:
         # One that is not set is an empty string.
         value = getattr(message, name)
