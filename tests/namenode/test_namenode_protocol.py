@@ -361,3 +361,14 @@ async def test_health_and_metrics_over_http(world: World) -> None:
             assert "cairn_namenode_directories 2.0" in text
         async with session.get(web + "/nothing") as answer:
             assert answer.status == 404
+
+
+async def test_an_empty_name_leaves_owner_and_group_as_they_are(world: World) -> None:
+    """The Go client sends the one that it does not mean to change as an empty name."""
+    await create(world.root, "/f")
+    for owner, group in (("alice", "staff"), ("", "users"), ("bob", ""), ("", "")):
+        request = pb.SetOwnerRequestProto(src="/f", username=owner, groupname=group)
+        await world.root.call("setOwner", request)
+    answer = await world.root.call("getFileInfo", pb.GetFileInfoRequestProto(src="/f"))
+    status = pb.GetFileInfoResponseProto.FromString(answer).fs
+    assert (status.owner, status.group) == ("bob", "users")

@@ -101,8 +101,9 @@ def set_owner(
         turn.namespace,
         caller,
         request.src,
-        request.username if request.HasField("username") else None,
-        request.groupname if request.HasField("groupname") else None,
+        # The Go client sends the name that it does not mean to change as an empty one.
+        request.username or None,
+        request.groupname or None,
     )
     system.audit("setOwner", caller, request.src)
     return pb.SetOwnerResponseProto()
