@@ -19,14 +19,16 @@ def with_descendants(pids: Iterable[int]) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Summed over processes. In ``pss`` a page shared by n of them counts 1/n for each."""
+    """Summed over processes. In ``pss`` a page shared by n of them counts 1/n for each;
+    ``anonymous`` leaves out pages of files, which the kernel takes back when it needs room."""
 
     rss_mb: float
     pss_mb: float
+    anonymous_mb: float
 
 
 def memory(pids: Iterable[int]) -> Memory:
-    rss = pss = 0
+    rss = pss = anonymous = 0
     for pid in with_descendants(pids):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             name, _, rest = line.partition(":")
@@ -34,4 +36,6 @@ def memory(pids: Iterable[int]) -> Memory:
                 rss += int(rest.split()[0])
             elif name == "Pss":
                 pss += int(rest.split()[0])
-    return Memory(rss * 1024 / 1e6, pss * 1024 / 1e6)
+            elif name == "Anonymous":
+                anonymous += int(rest.split()[0])
+    return Memory(rss * 1024 / 1e6, pss * 1024 / 1e6, anonymous * 1024 / 1e6)
