@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from cairnfs.limits import LISTING_ANSWERS_BYTES_MAX, LOCATED_FILES_BYTES_MAX
 from cairnfs.namespace.context import Namespace
-from cairnfs.namespace.known_directories import KnownDirectories
+from cairnfs.namespace.known_directories import KnownDirectories, is_other_directory
 from cairnfs.namespace.locations import FileBlocks
 from cairnfs.store.interface import Change
 from cairnfs.types import Caller
@@ -97,17 +97,21 @@ class ReadMemory:
 
     def committed(self, changes: Iterable[Change], replaced: Iterable[bytes | None]) -> None:
         """A batch was committed: forget what it has changed."""
-        if self.directories.committed(changes, replaced):
-            # Paths may lead elsewhere now, or be open to others.
-            self.listings.clear()
-            self.files.clear()
-            return
         listing_changed, file_changed = self.listings.forget, self.files.forget
-        for (key, _), old in zip(changes, replaced, strict=True):
+        for (key, value), old in zip(changes, replaced, strict=True):
             table = key[0]
             if table == _ENTRIES:
-                listing_changed(key[1:9])
                 if old is not None:
+                    if is_other_directory(old, value):
+                        self._clear()
+                        return
                     file_changed(old[:8])
+                listing_changed(key[1:9])
             elif table == _BLOCKS:
                 file_changed(key[1:9])
+
+    def _clear(self) -> None:
+        """Paths may lead elsewhere now, or be open to others."""
+        self.directories.clear()
+        self.listings.clear()
+        self.files.clear()
