@@ -150,6 +150,24 @@ def test_hsync_that_fails_is_not_acknowledged(
     our_faults.clear()
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_a_sync_that_fails_when_a_block_closes_takes_the_volume_out(
+    one: Station, monkeypatch: pytest.MonkeyPatch, our_faults: list[object], number: int
+) -> None:
+    with RawClient(one.port) as client:
+        client.begin_write(block(1))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", failing(number))
+            client.send(
+                client.packet(0, DATA[:1000]) + client.packet(1000, b"", last=True, sync=True)
+            )
+            assert client.ended()
+            assert not client.data
+    assert one.recorder.failed_volumes
+    assert one.dataset.replica(POOL, 1) is None
+    our_faults.clear()
+
+
 def test_an_index_without_room_leaves_the_replica_unfinished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

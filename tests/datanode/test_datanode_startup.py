@@ -194,6 +194,7 @@ def test_after_a_power_cut_a_replica_that_lost_its_tail_is_reported_as_it_is(
 def test_after_a_power_cut_a_replica_whose_file_is_gone_is_forgotten(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path, boot_id="first")
     put(dataset, block(1), DATA, sync=True)
+    dataset._syncer.sync_all()
     kill(dataset)
     next(tmp_path.rglob("blk_1_1001")).unlink()
     again = open_dataset(tmp_path, boot_id="second")

@@ -32,13 +32,13 @@ class Station:
 
 @contextmanager
 def stations(
-    root: Path, count: int, settings: TransferSettings | None = None
+    root: Path, count: int, settings: TransferSettings | None = None, **dataset_settings: object
 ) -> Iterator[list[Station]]:
     opened: list[Station] = []
     try:
         for number in range(count):
             recorder = Recorder()
-            dataset = open_dataset(root / f"node{number}", recorder)
+            dataset = open_dataset(root / f"node{number}", recorder, **dataset_settings)
             server = TransferServer(dataset, settings or TransferSettings(pool_ready_ms=0))
             station = Station(dataset, server, recorder, server.start("127.0.0.1", 0))
             server.set_identity(station.info.id)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from cairnfs.datanode.volume import Volume, disk_errors
+from cairnfs.datanode.volume import Volume, disk_errors, sync_directory
 from cairnfs.errors import StorageError
 from cairnfs.replica.life import ReplicaLife
 from cairnfs.wire.checksum import CRC_BYTES, DataChecksum
@@ -175,7 +175,9 @@ class ReplicaWriter:
         self.stopped = False
         self._descriptor = descriptor
         self._interrupt: Callable[[], None] | None = None
-        self._directory_synced = False
+        # How much of the file was synced, and under which directory its name.
+        self._synced_bytes = -1
+        self._synced_directory = ""
 
     @property
     def descriptor(self) -> int:
@@ -272,19 +274,31 @@ class ReplicaWriter:
                     min(length, life.on_disk),
                 )
 
+    def complete(self, sync: bool) -> None:
+        """All has come: do now what closing needs and what need not wait for other nodes.
+
+        ``sync``: the data is to be durable. Raises ``VolumeFailed``."""
+        with self.replica.lock:
+            self.replica._gather()
+            self.replica._accumulator = None
+        if sync:
+            self._sync_data()
+
     def sync(self) -> None:
         """Make the data (and the file's name) durable. Raises ``VolumeFailed``."""
-        with disk_errors("syncing a block", self.replica.path):
-            os.fdatasync(self._descriptor)
-            if not self._directory_synced:
-                directory = os.open(
-                    os.path.dirname(self.replica.path), os.O_RDONLY | os.O_DIRECTORY
-                )
-                try:
-                    os.fsync(directory)
-                finally:
-                    os.close(directory)
-                self._directory_synced = True
+        self._sync_data()
+        directory = os.path.dirname(self.replica.path)
+        if directory != self._synced_directory:
+            with disk_errors("syncing a directory", directory):
+                sync_directory(directory)
+            self._synced_directory = directory
+
+    def _sync_data(self) -> None:
+        length = self.life.on_disk
+        if length != self._synced_bytes:
+            with disk_errors("syncing a block", self.replica.path):
+                os.fdatasync(self._descriptor)
+            self._synced_bytes = length
 
     def close(self) -> None:
         """Let go of the replica; it stays as it is."""

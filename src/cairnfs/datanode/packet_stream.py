@@ -75,7 +75,8 @@ class StreamActions:
 
 @dataclass(slots=True)
 class StreamSetup:
-    """What a stream is made of. ``verify``: compare the data with its checksums."""
+    """What a stream is made of. ``verify``: compare the data with its checksums;
+    ``sync_on_close``: the block is to be durable before its last ack, asked for or not."""
 
     upstream: Connection
     writer: ReplicaWriter
@@ -84,6 +85,7 @@ class StreamSetup:
     times: StreamTimes
     actions: StreamActions
     verify: bool = True
+    sync_on_close: bool = False
 
 
 class PacketStream:
@@ -97,7 +99,7 @@ class PacketStream:
         self._times = setup.times
         self._actions = setup.actions
         self._verify = setup.verify and setup.source.type is not ChecksumType.NULL
-        self._sync_last = False
+        self._sync_last = setup.sync_on_close
         self._view = setup.buffers.take()
         rest = self._up.rest
         if len(rest) > len(self._view):
@@ -319,6 +321,9 @@ class RelayStream(PacketStream):
             self._wait_writable()
             sent += self._send_some(raw[sent:])
         self._sent = time.monotonic()
+        if self._last_seen:
+            # While the next node does the same, instead of after it.
+            self._writer.complete(self._sync_last)
         return self._last_seen
 
     def _send_some(self, data: memoryview) -> int:

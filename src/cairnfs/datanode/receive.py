@@ -241,6 +241,7 @@ class BlockReceiver:
                 context.count_written,
             ),
             verify=self._mirror is None or not self._answers or translates,
+            sync_on_close=context.dataset.table.settings.sync_on_close,
         )
         if not self._answers:
             return PacketStream(setup) if self._mirror is None else CopyStream(setup, self._mirror)
@@ -254,7 +255,6 @@ class BlockReceiver:
             joined = dataclasses.replace(request.block, num_bytes=writer.life.on_disk)
             context.dataset.writing.convert_temporary(writer, joined)
             return
-        sync = sync or context.dataset.table.settings.sync_on_close
         block, storage_uuid = context.dataset.writing.finalize(writer, sync)
         context.count("blocks_written")
         if not request.is_transfer:

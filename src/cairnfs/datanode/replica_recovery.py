@@ -95,7 +95,7 @@ class ReplicaRecovery:
                     closed = change.life
                     if change.truncate_to is not None:
                         found.truncate(change.truncate_to)
-                    self._writing.close_open(found, closed, sync=False)
+                    self._writing.close_open(found, closed)
         table.listener.received(block.pool_id, closed.block, volume.storage_uuid)
         return volume.storage_uuid
 
@@ -130,7 +130,7 @@ class ReplicaRecovery:
         # that of the old block could deadlock).
         table.add_open(copy, 0)
         closed = lives.finalize(life)
-        self._writing.close_open(copy, closed, sync=False)
+        self._writing.close_open(copy, closed)
         return closed
 
 

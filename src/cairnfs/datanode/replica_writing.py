@@ -190,13 +190,14 @@ class ReplicaWriting:
             else:
                 assert found is not None
                 volume = found.volume
-                self.close_open(found, closed, sync=False)
+                self.close_open(found, closed)
             return closed.block, volume.storage_uuid
 
     def finalize(self, writer: ReplicaWriter, sync: bool = False) -> tuple[Block, str]:
         """All is written: the block, and the storage that holds it.
 
-        ``sync``: make data, name and record durable before returning. Raises
+        ``sync``: make data and name durable before returning (the record follows with those
+        of other blocks: a walk over the volumes finds what a power cut takes of it). Raises
         ``StorageError`` if another writer has taken over, ``VolumeFailed``."""
         replica = writer.replica
         table = self._table
@@ -206,9 +207,7 @@ class ReplicaWriting:
                 raise StorageError(f"{replica.life} was deleted while it was written")
             closed = lives.finalize(replica.life)
             with table.guard(replica.volume):
-                if sync:
-                    writer.sync()
-                self.close_open(replica, closed, sync)
+                self.close_open(replica, closed, writer if sync else None)
         return closed.block, replica.volume.storage_uuid
 
     def convert_temporary(self, writer: ReplicaWriter, block: ExtendedBlock) -> None:
@@ -220,11 +219,14 @@ class ReplicaWriting:
             with self._table.guard(replica.volume):
                 self._table.rename_open(replica, life)
 
-    def close_open(self, replica: OpenReplica, closed: ReplicaLife, sync: bool) -> None:
+    def close_open(
+        self, replica: OpenReplica, closed: ReplicaLife, syncing: ReplicaWriter | None = None
+    ) -> None:
         """From open to finalized. The block's lock is held.
 
         The record comes first: a crash before the file has moved finds a finalized record
-        and a whole file in rbw, and moves it."""
+        and a whole file in rbw, and moves it. What ``syncing`` wrote is made durable under its
+        new name: one commit of a journal where data and name are synced together."""
         table = self._table
         volume = replica.volume
         target = volume.finalized_path(replica.pool_id, closed.block_id, closed.generation_stamp)
@@ -243,10 +245,18 @@ class ReplicaWriting:
         replica.path = target
         table.forget_open(replica)
         pool = table.pool_number(replica.pool_id)
-        self._syncer.removed(records.replica_key(pool, closed.block_id, stamp) for stamp in stale)
-        self._syncer.closed(pool, record, target, volume)
-        if sync:
-            self._syncer.settle_now(pool, record, target, volume)
+        if stale:
+            self._syncer.removed(
+                records.replica_key(pool, closed.block_id, stamp) for stamp in stale
+            )
+        if syncing is not None:
+            try:
+                syncing.sync()
+            except StorageError as error:
+                # It is closed already, so nobody would learn that its data is not safe.
+                table.fail_volume(volume, f"a sync failed: {error}")
+                raise
+        self._syncer.closed(pool, record, target, volume, synced=syncing is not None)
 
     def restamp_closed(self, pool_id: str, record: ReplicaRecord, closed: ReplicaLife) -> None:
         """Give a finalized replica a new stamp: file name and record."""

@@ -41,6 +41,8 @@ class _Closed:
     path: str
     volume: Volume
     length: int
+    # Data and name are on disk already.
+    synced: bool
 
 
 class Syncer:
@@ -75,11 +77,18 @@ class Syncer:
 
     # --- what happened -----------------------------------------------------------------------
 
-    def closed(self, pool: int, record: ReplicaRecord, path: str, volume: Volume) -> None:
-        """A replica was finalized: sync it soon."""
+    def closed(
+        self,
+        pool: int,
+        record: ReplicaRecord,
+        path: str,
+        volume: Volume,
+        synced: bool = False,
+    ) -> None:
+        """A replica was finalized: sync it soon (unless it was) and settle its record."""
         key = records.replica_key(pool, record.block_id, record.generation_stamp)
         with self._changed:
-            self._closed.append(_Closed(key, path, volume, record.length))
+            self._closed.append(_Closed(key, path, volume, record.length, synced))
             if len(self._closed) == 1:
                 self._changed.notify()
 
@@ -90,15 +99,6 @@ class Syncer:
             with self._changed:
                 self._removed |= gone
                 self._changed.notify()
-
-    def settle_now(self, pool: int, record: ReplicaRecord, path: str, volume: Volume) -> None:
-        """Make name and record of a file durable whose data was synced already."""
-        directory = os.path.dirname(path)
-        with self._table.guard(volume), disk_errors("syncing a directory", directory):
-            sync_directory(directory)
-        self._table.index.settle(
-            [records.replica_key(pool, record.block_id, record.generation_stamp)]
-        )
 
     # --- the thread --------------------------------------------------------------------------
 
@@ -129,7 +129,7 @@ class Syncer:
             for entries in by_volume.values():
                 volume = entries[0].volume
                 try:
-                    _sync_files(volume, entries)
+                    _sync_files(volume, [entry for entry in entries if not entry.synced])
                 except VolumeFailed as error:
                     self._table.fail_volume(volume, str(error))
                 except StorageError as error:
@@ -146,6 +146,8 @@ class Syncer:
 
 
 def _sync_files(volume: Volume, entries: list[_Closed]) -> None:
+    if not entries:
+        return
     with disk_errors("syncing block files", volume.path):
         size = sum(entry.length for entry in entries)
         if len(entries) >= _SYNCFS_FILES or size >= _SYNCFS_BYTES:
