@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Coroutine
 import pytest
 
 from cairnfs.errors import (
+    CairnError,
     CallTimeout,
     ConnectFailed,
     ConnectionLost,
@@ -23,6 +24,9 @@ from cairnfs.errors import (
 from cairnfs.net.rpc_client import RpcClient
 from cairnfs.net.rpc_server import LATER, Answer, RpcServer, RpcService, ServerCall
 from cairnfs.testing import free_port
+from cairnfs.wire import rpc
+from cairnfs.wire.proto.rpc_engine_pb2 import RequestHeaderProto
+from cairnfs.wire.rpc_client import RpcClientConnection
 
 ECHO = "org.example.Echo"
 
@@ -93,6 +97,31 @@ async def test_coroutines_and_late_answers(echo: Fixture) -> None:
     with pytest.raises(NotFound, match="gone"):
         await waiting[0]
     assert len(service.held[0].retry_key) == 20
+
+
+@pytest.mark.requirement("A26")
+@pytest.mark.parametrize("name", [b"\x0a\x02\xff\xfe", b"\xff\xff", b""])
+async def test_a_method_header_that_is_none_costs_only_its_call(echo: Fixture, name: bytes) -> None:
+    _, server, _ = echo
+    wire = RpcClientConnection(ECHO, "bob", bytes(16))
+    whole = wire.request(1, "echo", b"x")
+    header = RequestHeaderProto(
+        methodName="echo", declaringClassProtocolName=ECHO, clientProtocolVersion=1
+    ).SerializeToString()
+    start = whole.index(header) - 1
+    assert whole[start] == len(header)
+    broken = whole[4:start] + rpc.encode_varint(len(name)) + name + b"\x01x"
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(wire.hello() + len(broken).to_bytes(4, "big") + broken)
+    writer.write(wire.request(2, "echo", b"y"))
+    answers = []
+    while len(answers) < 2:
+        answers += wire.receive(await reader.read(1 << 16))
+    writer.close()
+    await writer.wait_closed()
+    assert [answer.call_id for answer in answers] == [1, 2]
+    assert isinstance(answers[0].error, CairnError)
+    assert answers[1].body == b"ybob"
 
 
 async def test_errors_cross_the_wire(echo: Fixture, caplog: pytest.LogCaptureFixture) -> None:

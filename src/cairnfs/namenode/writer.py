@@ -101,8 +101,8 @@ class Writer:
         self._unsynced: deque[tuple[int, list[_Submitted]]] = deque()
         self._wanted: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._failed: BaseException | None = None
-        self._thread = threading.Thread(target=self._sync_loop, name="journal-sync", daemon=True)
-        self._thread.start()
+        self._syncer = threading.Thread(target=self._sync_loop, name="journal-sync", daemon=True)
+        self._syncer.start()
         self.batches = 0
         self.operations = 0
         self.syncs = 0
@@ -141,7 +141,7 @@ class Writer:
         if self._failed is None:
             await self.drained()
         self._wanted.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._syncer.join)
 
     # --- on the loop -----------------------------------------------------------------------
 

@@ -350,11 +350,11 @@ class RpcServer:
         assert caller is not None, "calls come after the context"
         answer_now = connection.waiting.append
         for rpc_call in calls:
-            method = methods.get(rpc_call.method_header)
-            if method is None:
-                method = self._resolve(rpc_call.method_header)
-            method.calls += 1
             try:
+                method = methods.get(rpc_call.method_header)
+                if method is None:
+                    method = self._resolve(rpc_call.method_header)
+                method.calls += 1
                 read = method.read
                 if read is not None:
                     answer_now(success_answer(rpc_call, read(rpc_call.request, caller)))

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from cairnfs.errors import CairnError, PermissionDenied, RemoteProtocolError
 from cairnfs.limits import RPC_FRAME_BYTES_MAX, RPC_PREAMBLE_BYTES_MAX
 from cairnfs.wire import rpc
+from cairnfs.wire.message import parse
 from cairnfs.wire.proto.ipc_connection_context_pb2 import IpcConnectionContextProto
 from cairnfs.wire.proto.rpc_engine_pb2 import RequestHeaderProto
 from cairnfs.wire.proto.rpc_header_pb2 import (
@@ -270,11 +271,11 @@ class RpcServerConnection:
     def _take_preamble(self, call_id: int, buffer: bytes, position: int, end: int) -> None:
         message, _ = rpc.delimited(buffer, position, end)
         if self._state is _State.SASL and call_id == rpc.CALL_ID_SASL:
-            self._take_sasl(RpcSaslProto.FromString(message))
+            self._take_sasl(parse(RpcSaslProto, message))
             return
         if self._state is not _State.CONTEXT or call_id != rpc.CALL_ID_CONTEXT:
             raise self._invalid(f"call id {call_id} before the connection context")
-        parsed = IpcConnectionContextProto.FromString(message)
+        parsed = parse(IpcConnectionContextProto, message)
         user = parsed.userInfo.effectiveUser
         real_user = parsed.userInfo.realUser or None
         context = rpc.ConnectionContext(user or real_user or "", real_user, parsed.protocol)
@@ -323,10 +324,7 @@ class RpcServerConnection:
 
 def decode_method(method_header: bytes) -> rpc.MethodName:
     """The method that a call's ``method_header`` names. Raises ``RemoteProtocolError``."""
-    try:
-        parsed = RequestHeaderProto.FromString(method_header)
-    except DecodeError:
-        raise RemoteProtocolError("the method header of an RPC call cannot be decoded") from None
+    parsed = parse(RequestHeaderProto, method_header)
     return rpc.MethodName(
         parsed.declaringClassProtocolName, parsed.methodName, parsed.clientProtocolVersion
     )
