@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import random
 import threading
@@ -291,4 +292,15 @@ def test_two_threads_that_finalize_and_delete_the_same_block_agree(tmp_path: Pat
     recorder.wait_for("deleted", 30)
     assert [replica for _, replica in dataset.iter_replicas(POOL)] == []
     assert not list(tmp_path.rglob("blk_*"))
+    dataset.close()
+
+
+def test_a_file_system_that_cannot_spread_directories_is_as_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "ioctl", failing(errno.ENOTTY))
+        dataset = open_dataset(tmp_path)
+    put(dataset, block(1), DATA)
+    assert content(dataset, block(1)) == DATA
     dataset.close()

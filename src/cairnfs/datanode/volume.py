@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import shutil
+import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -36,6 +38,9 @@ _BLOCK_FILE = re.compile(r"blk_(-?\d+)_(\d+)")
 _VERSION_FILE = "VERSION"
 # What a new file system may bring along; anything else in an unformatted directory is somebody's.
 _IGNORED = frozenset({"lost+found", "in_use.lock"})
+# chattr +T: FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_TOPDIR_FL of linux/fs.h (64 bit).
+_GET_FLAGS, _SET_FLAGS, _TOP_OF_HIERARCHIES = 0x80086601, 0x40086602, 0x00020000
+_FLAGS = struct.Struct("@i")
 
 
 class disk_errors:  # noqa: N801 (used like contextlib's own)
@@ -200,6 +205,8 @@ class Volume:
         """Make the pool's directories, durably."""
         root = self.pool_directory(pool_id)
         with disk_errors("making a block pool", root):
+            make_directories(root)
+            _spread_below(root)
             for name in (FINALIZED, RBW, TMP):
                 make_directories(root / name)
             for directory in (root, root.parent, self.path):
@@ -279,6 +286,23 @@ def make_directories(path: Path) -> None:
         path = path.parent
     for directory in reversed(missing):
         directory.mkdir(mode=0o700, exist_ok=True)
+
+
+def _spread_below(path: Path) -> None:
+    """Ask the file system to lay directories made in ``path`` far from each other; one that
+    cannot is as good.
+
+    ext4 puts a new file near its directory, and a directory near the one above: all volumes
+    (and the rest) of a drive then fill the same groups of inodes, and without a journal a file
+    costs 260 us to create instead of 10 where many were deleted lately (measured)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            flags = fcntl.ioctl(descriptor, _GET_FLAGS, bytes(_FLAGS.size))
+            (found,) = _FLAGS.unpack(flags)
+            fcntl.ioctl(descriptor, _SET_FLAGS, _FLAGS.pack(found | _TOP_OF_HIERARCHIES))
+        finally:
+            os.close(descriptor)
 
 
 def sync_directory(path: Path | str) -> None:
