@@ -59,6 +59,7 @@ class Plane:
         self.pools = BlockPools(node, self.obeying, self.given_up.extend)
         self.reporter = Reporter(asyncio.get_running_loop(), self._volume_failed)
         self.reporter.pools = self.pools
+        node.tell_rest = self.reporter.drain
 
     def _volume_failed(self) -> None:
         self.failed_volumes += 1
@@ -257,6 +258,17 @@ async def test_received_replica_is_reported_from_its_thread_at_once() -> None:
         assert received_ids(report) == [(block_id, 2) for block_id in range(5)]
         assert report.blocks[0].blocks[0].deleteHint == "hint"
         assert report.blocks[0].storage.storageUuid == "DS-1"
+
+
+async def test_that_a_replica_is_being_received_is_told_with_the_next_heartbeat() -> None:
+    clock = TurnedClock()
+    async with namenode() as nn, plane(nn.address, clock=clock) as made:
+        await settled(nn, made)
+        made.reporter.receiving("BP-1", Block(1, 1000, 0), "DS-1")
+        await asyncio.sleep(0.01)
+        assert nn.count("blockReceivedAndDeleted") == 0
+        clock.turn(made.node.service_settings.heartbeat_interval_ms)
+        assert received_ids(await nn.next("blockReceivedAndDeleted")) == [(1, 1)]
 
 
 async def test_reports_do_not_wait_for_each_other() -> None:

@@ -92,7 +92,8 @@ class Reporter:
 
     Its methods are called in the dataset's threads, before a writer's last ack; they hand
     over to the loop and return. All that is handed over until the loop gets round to it
-    shares one report."""
+    shares one report. That a replica is being received is no news that anybody waits for: it
+    goes with what comes next, at the latest with the next heartbeat (:meth:`drain`)."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, volume_failed: Callable[[], None]) -> None:
         self.pools: BlockPools | None = None
@@ -100,6 +101,8 @@ class Reporter:
         self._volume_failed = volume_failed
         self._lock = threading.Lock()
         self._facts: list[tuple[str, str, Block, FactStatus, str]] = []
+        # Whether the loop is about to take them.
+        self._woken = False
 
     def receiving(self, pool_id: str, block: Block, storage_uuid: str) -> None:
         self._hand_over(pool_id, storage_uuid, block, FactStatus.RECEIVING)
@@ -139,9 +142,10 @@ class Reporter:
     ) -> None:
         with self._lock:
             self._facts.append((pool_id, storage, block, status, hint))
-            if len(self._facts) > 1:
-                return  # the loop has been told
-        self._call_soon(self._drain)
+            if self._woken or status is FactStatus.RECEIVING:
+                return
+            self._woken = True
+        self._call_soon(self.drain)
 
     def _call_soon(self, work: Callable[[], None]) -> None:
         try:
@@ -151,9 +155,11 @@ class Reporter:
 
     # --- on the loop -------------------------------------------------------------------------
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Tell the services what was handed over."""
         with self._lock:
             facts, self._facts = self._facts, []
+            self._woken = False
         by_pool: dict[str, list[ReplicaFact]] = defaultdict(list)
         for pool_id, storage_uuid, block, status, hint in facts:
             storage = self._storage(storage_uuid)

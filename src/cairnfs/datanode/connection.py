@@ -63,6 +63,7 @@ class Connection:
         "rest",
         "socket",
         "used",
+        "watched",
     )
 
     def __init__(self, sock: socket.socket, peer: str) -> None:
@@ -73,6 +74,8 @@ class Connection:
         self.rest = b""
         # Operations done on it so far.
         self.used = 0
+        # Whether the parking lot's epoll knows it.
+        self.watched = False
         self._receive_ms = self._send_ms = 0
         self._socket_errors = _SocketErrors(peer)
 

@@ -199,6 +199,7 @@ class DataNode:
         node.load = lambda: NodeLoad(
             obedience.sending, transfers.xceiver_count + recoveries.under_way + 1
         )
+        node.tell_rest = reporter.drain
         pools = self.pools = reporter.pools = BlockPools(node, obedience, self._refused)
         closing.push_async_callback(pools.stop)
         closing.callback(self.events.listen(self._on_event))

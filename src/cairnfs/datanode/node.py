@@ -89,7 +89,8 @@ class Ports:
 
 @dataclass(slots=True)
 class Node:
-    """See the module. ``load`` tells what moves right now; ``user`` is who calls NameNodes;
+    """See the module. ``load`` tells what moves right now; ``tell_rest`` passes on what can
+    wait for the next heartbeat; ``user`` is who calls NameNodes;
     ``threads`` are for work that may take long: recoveries, deletions, lists of all blocks.
     Heartbeats do not wait for them, they have the loop's own threads."""
 
@@ -100,6 +101,7 @@ class Node:
     user: str
     load: Callable[[], NodeLoad]
     threads: ControlThreads
+    tell_rest: Callable[[], None] = lambda: None
     service_settings: ServiceSettings = field(default_factory=ServiceSettings)
     report_split_threshold: int = 1_000_000
     namenode_version_min: str = "3.0.0"

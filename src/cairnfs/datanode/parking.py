@@ -1,7 +1,8 @@
 """Connections that wait for their next operation: all in one epoll, none costs a thread.
 
 One thread accepts, watches and gives up those that wait too long. A connection that becomes
-readable is handed over and is not watched until it is parked again (``EPOLLONESHOT``).
+readable is handed over and is not watched until it is parked again (``EPOLLONESHOT``). Most
+new ones have said what they want by the time they are accepted: they are handed over at once.
 10,000 parked connections take 0.03 % of a core (measured).
 """
 
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 _WATCH = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 _EVENTS_MAX = 256
+# What a new connection may have said already; an operation is a few hundred bytes.
+_FIRST_BYTES = 8 * 1024
 # How often expired connections are looked for.
 _SWEEP_S = 0.5
 _BACKLOG = 4096
@@ -56,6 +59,7 @@ class ParkingLot:
         self._parked: tuple[
             OrderedDict[int, tuple[Connection, float]], OrderedDict[int, tuple[Connection, float]]
         ] = (OrderedDict(), OrderedDict())
+        # Descriptors of all connections that were accepted and not ended.
         self._known: set[int] = set()
         self._arriving: deque[Connection] = deque()
         self._lock = threading.Lock()
@@ -145,7 +149,19 @@ class ParkingLot:
                 # Gone already.
                 sock.close()
                 continue
-            self._watch(Connection(sock, f"{address[0]}:{address[1]}"))
+            connection = Connection(sock, f"{address[0]}:{address[1]}")
+            try:
+                connection.rest = sock.recv(_FIRST_BYTES, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                self._watch(connection)
+                continue
+            except OSError:
+                connection.close()
+                continue
+            # Nothing at all is an end, which whoever reads on finds.
+            with self._lock:
+                self._known.add(connection.descriptor)
+            self._ready(connection)
 
     def _make_way(self, error: OSError) -> None:
         """Out of descriptors: the connection that has waited longest gives up its own."""
@@ -162,14 +178,14 @@ class ParkingLot:
         used = connection.used > 0
         deadline = time.monotonic() + self._waits_s[used]
         descriptor = connection.descriptor
-        with self._lock:
-            known = descriptor in self._known
-            self._known.add(descriptor)
         self._parked[used][descriptor] = (connection, deadline)
-        if known:
+        if connection.watched:
             self._epoll.modify(descriptor, _WATCH)
-        else:
-            self._epoll.register(descriptor, _WATCH)
+            return
+        connection.watched = True
+        with self._lock:
+            self._known.add(descriptor)
+        self._epoll.register(descriptor, _WATCH)
 
     def _hand_over(self, descriptor: int) -> None:
         entry = self._parked[0].pop(descriptor, None) or self._parked[1].pop(descriptor, None)

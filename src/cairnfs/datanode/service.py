@@ -167,6 +167,7 @@ class NamenodeService:
     async def _keep_time(self) -> None:
         clock = self._node.clock
         while self.state.phase is not Phase.REFUSED:
+            self._node.tell_rest()
             self._feed(Tick())
             self._rearm.clear()
             self._sleeping_until_ms = self.state.wake_at_ms
