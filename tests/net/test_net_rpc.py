@@ -116,7 +116,9 @@ async def test_a_method_header_that_is_none_costs_only_its_call(echo: Fixture, n
     writer.write(wire.request(2, "echo", b"y"))
     answers = []
     while len(answers) < 2:
-        answers += wire.receive(await reader.read(1 << 16))
+        data = await reader.read(1 << 16)
+        assert data, "the connection ended"
+        answers += wire.receive(data)
     writer.close()
     await writer.wait_closed()
     assert [answer.call_id for answer in answers] == [1, 2]

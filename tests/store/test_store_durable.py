@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import lmdb
 import pytest
+from lmdb_double import LmdbDouble, nothing
 
 from cairnfs.errors import (
     DiskFull,
@@ -502,7 +504,9 @@ def test_a_failed_sync_ends_the_store(path: Path) -> None:
 
 
 def _lmdb_error(*_: object) -> None:
-    raise lmdb.DiskError("mdb_txn_commit", 5)
+    error = lmdb.DiskError("mdb_txn_commit", errno.EIO)
+    error.code = errno.EIO  # as the binding does
+    raise error
 
 
 def _defect(*_: object) -> None:
@@ -518,23 +522,15 @@ def test_a_failure_between_journal_and_lmdb_ends_the_store(
     monkeypatch: pytest.MonkeyPatch,
     our_faults: list[logging.LogRecord],
 ) -> None:
+    double = LmdbDouble(monkeypatch)
     store = make(path)
     put(store, 1)
     batch = store.batch()
     batch.put(b"000002", b"value")
-
-    def end(tree: LmdbStore, txn: lmdb.Transaction[bytes], *, commit: bool) -> None:
-        try:
-            failure()
-        except lmdb.Error as error:
-            raise StorageError(str(error)) from error
-        finally:
-            txn.abort()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(LmdbStore, "end", end)
-        with pytest.raises(StoreFailed):
-            store.commit(batch)
+    double.committing = failure
+    with pytest.raises(StoreFailed):
+        store.commit(batch)
+    double.committing = nothing
     assert bool(our_faults) == ours
     our_faults.clear()
     with pytest.raises(StoreFailed):

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lmdb_double import LmdbDouble
 
 from cairnfs.store.boot_state import load_state
 from cairnfs.store.durable import DurableStore
-from cairnfs.store.lmdb_store import LmdbStore
 from cairnfs.testing.faulty_disk import FaultyDisk, PowerCut
 
 MAP_BYTES = 1 << 26
@@ -40,15 +40,11 @@ class Machine:
         self.synced_tree: Path | None = None
         self.rebuilds = 0
         self.cuts_while_opening = 0
-        machine = self
-        sync = LmdbStore.sync
+        LmdbDouble(monkeypatch).synced = self.keep_the_tree
 
-        def sync_and_keep(tree: LmdbStore) -> None:
-            sync(tree)
-            machine.synced_tree = machine.directory / "synced"
-            shutil.copyfile(tree.path / "data.mdb", machine.synced_tree)
-
-        monkeypatch.setattr(LmdbStore, "sync", sync_and_keep)
+    def keep_the_tree(self, tree: Path) -> None:
+        self.synced_tree = self.directory / "synced"
+        shutil.copyfile(tree / "data.mdb", self.synced_tree)
 
     def format(self) -> None:
         self.store = self.start(DurableStore.format)

@@ -7,6 +7,8 @@ getFileInfo 0.3 us against 1.1 through protobuf, getListing 0.7 against 1.3.
 
 from __future__ import annotations
 
+from typing import Any
+
 from google.protobuf.message import DecodeError
 
 from cairnfs.errors import RemoteProtocolError
@@ -49,7 +51,8 @@ def listing_request(body: bytes) -> tuple[str, bytes, bool]:
 def block_locations_request(body: bytes) -> tuple[str, int, int]:
     """Path, offset and length; a client that wants all sends the largest ``long``."""
     # Numbers over 127 make the body no ASCII; looking at its one string is cheaper than
-    # parse(), which would look for all.
+    # parse(), which would look for all. Not typed: compiled code believes types.
+    request: Any
     try:
         request = GetBlockLocationsRequestProto.FromString(body)
     except DecodeError:
