@@ -8,12 +8,13 @@ import itertools
 import random
 import socket
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dataset_world import content
+from dataset_world import content, put
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -286,6 +287,26 @@ def test_a_node_that_refuses_is_named_through_the_whole_pipeline(three: list[Sta
         assert answer is not None
         assert answer.first_bad_link == three[2].info.id.xfer_addr
         assert "already" in answer.message
+
+
+def test_a_first_node_that_refuses_ends_what_the_nodes_behind_began(three: list[Station]) -> None:
+    first, second, third = three
+    put(first.dataset, block(1), DATA)
+    with RawClient(first.port) as client:
+        answer = client.begin_write(block(1), second.info, third.info)
+        assert answer is not None
+        assert answer.status is Status.ERROR
+        assert answer.first_bad_link == f"127.0.0.1:{first.port}"
+    deadline = time.monotonic() + 10
+    while any(station.server.xceiver_count for station in three):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    # The client tries again under a new stamp, which takes over whatever was left.
+    with RawClient(second.port) as client:
+        client.begin_write(block(1), third.info, stamp=1002)
+        client.send(client.packet(0, DATA) + client.packet(len(DATA), b"", last=True))
+        client.acks(2)
+    assert content(third.dataset, block(1, 1002)) == DATA
 
 
 @pytest.mark.requirement("A05")

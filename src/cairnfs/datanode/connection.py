@@ -66,8 +66,10 @@ class Connection:
         "watched",
     )
 
-    def __init__(self, sock: socket.socket, peer: str) -> None:
-        sock.setblocking(True)
+    def __init__(
+        self, sock: socket.socket, peer: str, receive_ms: int = 0, send_ms: int = 0
+    ) -> None:
+        """``sock`` blocks; ``receive_ms`` and ``send_ms`` are the deadlines that it has."""
         self.socket = sock
         self.descriptor = sock.fileno()
         self.peer = peer
@@ -76,7 +78,7 @@ class Connection:
         self.used = 0
         # Whether the parking lot's epoll knows it.
         self.watched = False
-        self._receive_ms = self._send_ms = 0
+        self._receive_ms, self._send_ms = receive_ms, send_ms
         self._socket_errors = _SocketErrors(peer)
 
     # --- time --------------------------------------------------------------------------------
@@ -92,9 +94,8 @@ class Connection:
             self._set(socket.SO_SNDTIMEO, timeout_ms)
 
     def _set(self, option: int, timeout_ms: int) -> None:
-        value = _TIMEVAL.pack(timeout_ms // 1000, timeout_ms % 1000 * 1000)
         with self._socket_errors:
-            self.socket.setsockopt(socket.SOL_SOCKET, option, value)
+            _set_timeout(self.socket, option, timeout_ms)
 
     def _silent(self, timeout_ms: int) -> CallTimeout:
         return CallTimeout(f"{self.peer} was silent for {timeout_ms} ms")
@@ -206,6 +207,25 @@ class Connection:
         self.socket.close()
 
 
+def prepare(sock: socket.socket) -> None:
+    """Set what every connection has; those that a listener accepts have it from there."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def prepare_listener(listener: socket.socket, receive_ms: int, send_ms: int) -> None:
+    """As :func:`prepare`, with the deadlines that accepted connections begin with."""
+    prepare(listener)
+    _set_timeout(listener, socket.SO_RCVTIMEO, receive_ms)
+    _set_timeout(listener, socket.SO_SNDTIMEO, send_ms)
+
+
+def _set_timeout(sock: socket.socket, option: int, timeout_ms: int) -> None:
+    sock.setsockopt(
+        socket.SOL_SOCKET, option, _TIMEVAL.pack(timeout_ms // 1000, timeout_ms % 1000 * 1000)
+    )
+
+
 def connect(host: str, port: int, timeout_ms: int, write_timeout_ms: int) -> Connection:
     """A connection to another node. Raises ``ConnectFailed``."""
     peer = f"{host}:{port}"
@@ -213,8 +233,8 @@ def connect(host: str, port: int, timeout_ms: int, write_timeout_ms: int) -> Con
         sock = socket.create_connection((host, port), timeout_ms / 1000)
     except OSError as error:
         raise ConnectFailed(f"{peer} cannot be reached: {error.strerror or error}") from None
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    prepare(sock)
+    sock.setblocking(True)
     connection = Connection(sock, peer)
     connection.set_receive_timeout(timeout_ms)
     connection.set_send_timeout(write_timeout_ms)

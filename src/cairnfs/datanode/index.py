@@ -220,13 +220,11 @@ class Index:
     def find(self, pool: int, block_id: int) -> ReplicaRecord | None:
         """The newest generation of a block; replicas that are being deleted count too."""
         first, last = records.replica_bounds(pool, block_id)
-        found: dict[bytes, bytes] = {}
-        fresh: dict[bytes, bytes] = {}
         with lmdb_errors("reading", self.directory):
             with self._fresh.begin() as txn:
-                fresh.update(between(txn, first, last))
+                fresh = list(between(txn, first, last))
             with self._base.begin() as txn:
-                found.update(between(txn, first, last))
+                found = dict(between(txn, first, last))
         found.update(fresh)
         newest = max((key for key, value in found.items() if value), default=None)
         return None if newest is None else records.decode_record(newest, found[newest])

@@ -65,8 +65,6 @@ class OpenReplica:
         self._tail_crc = int.from_bytes(sums[whole : whole + CRC_BYTES], "big")
         self._accumulator: ChecksumAccumulator | None = None
         self._writer: ReplicaWriter | None = None
-        self._quiet = threading.Event()
-        self._quiet.set()
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -116,7 +114,6 @@ class OpenReplica:
                 with disk_errors("opening a block file", self.path):
                     descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
             self._writer = ReplicaWriter(self, descriptor)
-            self._quiet.clear()
             return self._writer
 
     def detach(self, writer: ReplicaWriter) -> None:
@@ -125,7 +122,6 @@ class OpenReplica:
                 self._gather()
                 self._accumulator = None
                 self._writer = None
-                self._quiet.set()
                 self._grown.notify_all()
 
     def stop_writer(self, timeout_s: float) -> None:
@@ -133,8 +129,11 @@ class OpenReplica:
         writer = self._writer
         if writer is not None:
             writer.stop()
-        if not self._quiet.wait(timeout_s):
-            raise StorageError(f"the writer of {self.life} did not stop within {timeout_s:.0f} s")
+        with self.lock:
+            if not self._grown.wait_for(lambda: self._writer is None, timeout_s):
+                raise StorageError(
+                    f"the writer of {self.life} did not stop within {timeout_s:.0f} s"
+                )
 
     # --- lengths -----------------------------------------------------------------------------
 
@@ -287,7 +286,7 @@ class ReplicaWriter:
     def sync(self) -> None:
         """Make the data (and the file's name) durable. Raises ``VolumeFailed``."""
         self._sync_data()
-        directory = os.path.dirname(self.replica.path)
+        directory = self.replica.path.rpartition("/")[0]
         if directory != self._synced_directory:
             with disk_errors("syncing a directory", directory):
                 sync_directory(directory)

@@ -19,7 +19,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from cairnfs.datanode.connection import Connection
+from cairnfs.datanode.connection import Connection, prepare_listener
 from cairnfs.errors import ConnectionLost
 from cairnfs.limits import TRANSFER_CONNECTIONS_MAX
 from cairnfs.log import our_fault, peer_fault
@@ -47,11 +47,14 @@ class ParkingLot:
         refused: Callable[[], None],
         first_ms: int,
         keepalive_ms: int,
+        write_ms: int,
     ) -> None:
         self._listener = listener
         self._ready = ready
         self._refused = refused
         self._waits_s = (first_ms / 1000, keepalive_ms / 1000)
+        self._deadlines_ms = (first_ms, write_ms)
+        prepare_listener(listener, *self._deadlines_ms)
         self._epoll = select.epoll()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         # By descriptor, oldest first, new connections apart from used ones: each of the two
@@ -142,14 +145,7 @@ class ParkingLot:
                 self._refused()
                 sock.close()
                 continue
-            try:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            except OSError:
-                # Gone already.
-                sock.close()
-                continue
-            connection = Connection(sock, f"{address[0]}:{address[1]}")
+            connection = Connection(sock, f"{address[0]}:{address[1]}", *self._deadlines_ms)
             try:
                 connection.rest = sock.recv(_FIRST_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:

@@ -1,15 +1,17 @@
 """``WRITE_BLOCK``: this node as a stage of a pipeline, or as the target of a copy.
 
-Opens the replica as the stage of the request wants it, connects to the next node and passes
-the request on, answers with the first bad link if there is one, then lets a
-:mod:`~cairnfs.datanode.packet_stream` take the packets. A replica that a client was writing
-stays as it is when the connection breaks: the client comes back with a recovery stage.
+Connects to the next node and passes the request on, opens the replica as the stage of the
+request wants it while the nodes behind do the same, answers with the first bad link if there
+is one, then lets a :mod:`~cairnfs.datanode.packet_stream` take the packets. A replica that a
+client was writing stays as it is when the connection breaks: the client comes back with a
+recovery stage.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
+from typing import NoReturn
 
 from cairnfs.datanode.connection import Connection, connect
 from cairnfs.datanode.open_replica import ReplicaWriter
@@ -31,7 +33,7 @@ from cairnfs.errors import (
     VolumeFailed,
 )
 from cairnfs.log import peer_fault
-from cairnfs.types import DatanodeInfo
+from cairnfs.types import DatanodeInfo, ExtendedBlock
 from cairnfs.wire.transfer import Stage, WriteBlock
 from cairnfs.wire.transfer_codec import encode_request
 from cairnfs.wire.transfer_reply import BlockOpResponse, Status, encode_response, parse_response
@@ -50,9 +52,6 @@ class BlockReceiver:
         self._up = upstream
         self._request = request
         self._mirror: Connection | None = None
-        # The block under the stamp that it has from now on.
-        stamp = request.latest_generation_stamp or request.block.generation_stamp
-        self._block = dataclasses.replace(request.block, generation_stamp=stamp)
         # Whether the sender waits for an answer before it sends packets.
         self._answers = not request.is_datanode and not request.is_transfer
 
@@ -83,11 +82,13 @@ class BlockReceiver:
         except CairnError as error:
             self._refuse(error)
             raise
-        self._set_up_mirror()
+        self._begin_mirror()
+        self._await_mirror()
         self._context.listener.received(request.block.pool_id, block, storage_uuid)
         self._answer(Status.SUCCESS, "")
 
     def _receive(self) -> None:
+        self._begin_mirror()
         try:
             writer = self._open()
         except CairnError as error:
@@ -95,7 +96,7 @@ class BlockReceiver:
             raise
         try:
             writer.begin(self._request.checksum)
-            self._set_up_mirror()
+            self._await_mirror()
             if self._answers:
                 self._answer(Status.SUCCESS, "")
             writer.on_stop(self._interrupt)
@@ -118,11 +119,10 @@ class BlockReceiver:
         block = request.block
         writing = self._context.dataset.writing
         stamp = request.latest_generation_stamp
-        sized = (
-            block
-            if block.num_bytes
-            else dataclasses.replace(block, num_bytes=self._context.settings.estimated_block_bytes)
-        )
+        sized = block
+        if not block.num_bytes:
+            room = self._context.settings.estimated_block_bytes
+            sized = ExtendedBlock(block.pool_id, block.block_id, block.generation_stamp, room)
         if request.is_datanode or request.is_transfer:
             return writing.create_temporary(
                 sized,
@@ -170,8 +170,8 @@ class BlockReceiver:
 
     # --- the node behind ---------------------------------------------------------------------
 
-    def _set_up_mirror(self) -> None:
-        """Connect to the next target and pass the request on; read its answer if it gives one.
+    def _begin_mirror(self) -> None:
+        """Connect to the next target and pass the request on.
 
         Raises ``ConnectionLost`` after the client was told which link is bad."""
         targets = self._request.targets
@@ -179,22 +179,36 @@ class BlockReceiver:
             return
         try:
             self._mirror = self._connect_mirror(targets[0])
-            if not self._answers:
-                return
+        except TransportError as error:
+            self._mirror_failed(error)
+
+    def _await_mirror(self) -> None:
+        """Read the answer of the next target if it gives one. Raises as :meth:`_begin_mirror`."""
+        if self._mirror is None or not self._answers:
+            return
+        try:
             answer = self._mirror.read(parse_response, self._mirror_ms)
         except (TransportError, RemoteProtocolError) as error:
-            if not self._answers:
-                peer_fault(logger, "a copy goes on without the nodes behind: %s", error)
-                return
-            answer = BlockOpResponse(
-                Status.ERROR, message=str(error), first_bad_link=targets[0].id.xfer_addr
-            )
-        if not answer.is_success:
-            self._try_answer(answer)
-            raise ConnectionLost(
-                f"pipeline of blk_{self._block.block_id}: {answer.first_bad_link or 'a node'} "
-                f"behind this one is bad: {answer.message or answer.status.name}"
-            )
+            self._mirror_failed(error)
+        else:
+            if not answer.is_success:
+                self._refuse_for(answer)
+
+    def _mirror_failed(self, error: CairnError) -> None:
+        if not self._answers:
+            peer_fault(logger, "a copy goes on without the nodes behind: %s", error)
+            return
+        bad = self._request.targets[0].id.xfer_addr
+        self._refuse_for(BlockOpResponse(Status.ERROR, message=str(error), first_bad_link=bad))
+
+    def _refuse_for(self, answer: BlockOpResponse) -> NoReturn:
+        """The pipeline ends here, as a node behind is bad: tell the client which."""
+        self._try_answer(answer)
+        raise ConnectionLost(
+            f"pipeline of blk_{self._request.block.block_id}: "
+            f"{answer.first_bad_link or 'a node'} behind this one is bad: "
+            f"{answer.message or answer.status.name}"
+        )
 
     def _connect_mirror(self, target: DatanodeInfo) -> Connection:
         settings = self._context.settings

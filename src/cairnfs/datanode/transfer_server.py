@@ -85,6 +85,7 @@ class TransferServer:
             self._count_refused,
             self._settings.socket_timeout_ms,
             self._settings.keepalive_ms,
+            self._settings.write_timeout_ms,
         )
         self._parking.start()
         bound: int = listener.getsockname()[1]

@@ -235,7 +235,7 @@ class Volume:
 
     def make_parent(self, path: str) -> None:
         """Make the directory that ``path`` will lie in, if need be."""
-        parent = os.path.dirname(path)
+        parent = path.rpartition("/")[0]
         if parent not in self._made:
             with disk_errors("making a directory", parent):
                 make_directories(Path(parent))
