@@ -303,7 +303,9 @@ class RpcServer:
                 f"cannot listen on {host}:{port} for RPC: {error.strerror or error}; "
                 "is another process using the port?"
             ) from None
-        self.port = self._server.sockets[0].getsockname()[1]
+        # uvloop's servers hold a list where asyncio's hold a tuple.
+        server: Any = self._server
+        self.port = server.sockets[0].getsockname()[1]
         self._sweeper = loop.call_later(_SWEEP_MS / 1000, self._sweep)
 
     async def close(self) -> None:
