@@ -23,6 +23,8 @@ _ONE: Final = 1 << 31
 # Calls shorter than this keep the GIL: releasing it costs more than the CRC (at 20 GiB/s,
 # 256 KiB are 12 us; threads that gave it up wait up to 5 ms to have it back).
 _KEEP_GIL_BYTES_MAX: Final = 256 * 1024
+# The longest piece that is combined by computing a CRC instead of by arithmetic.
+_ZEROS: Final = memoryview(bytes(8192))
 
 
 def polynomial(type_: ChecksumType) -> int:
@@ -108,4 +110,8 @@ def combine(type_: ChecksumType, crc_a: int, crc_b: int, length_b: int) -> int:
     """The CRC of ``a + b`` from the CRCs of ``a`` and of ``b`` and the length of ``b``."""
     if not crc_a or not length_b:
         return crc_a ^ crc_b
+    if length_b <= len(_ZEROS):
+        # What zeros do to ``crc_a``, less what they do to nothing: 1 us instead of 17.
+        crc, zeros = crc_function(type_), _ZEROS[:length_b]
+        return crc(zeros, crc_a) ^ crc(zeros, 0) ^ crc_b
     return multiply(type_, crc_a, shift_factor(type_, length_b)) ^ crc_b
