@@ -1,10 +1,11 @@
 """Closed replicas reach the disk within seconds, and only then their records become durable.
 
-One thread. Every interval the files closed since the last are synced, then their records are
-settled in the index in one synced commit. A few small files are synced one by one; otherwise
-one ``syncfs`` a volume does it: one commit of the file system's journal instead of one a file,
-and the kernel's own writers submit the data. A failed sync takes the volume out: what the
-kernel could not write it will not try again.
+One thread. Every interval the files closed since the last are synced (unless their writer
+wanted that when it closed them), then their records are settled in the index in one synced
+commit. A few small files are synced one by one; otherwise one ``syncfs`` a volume does it: one
+commit of the file system's journal instead of one a file, and the kernel's own writers submit
+the data. A failed sync takes the volume out: what the kernel could not write it will not try
+again.
 """
 
 from __future__ import annotations
