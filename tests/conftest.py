@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from cairnfs.log import OUR_FAULT
+from cairnfs.namespace import walk
 
 # Whatever is being closed may take a moment after the test; past this it is a leak.
 _CLOSING_S = 3.0
@@ -38,6 +39,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="required" if os.environ.get("CI") else "auto",
         help="tests against real Hadoop fail (required) or are skipped (auto) where it is missing",
     )
+    parser.addoption(
+        "--compiled", action="store_true", help="fail unless the package is the compiled one"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--compiled") and not str(walk.__file__).endswith(".so"):
+        raise pytest.UsageError(f"{walk.__file__} is not compiled; `make test-accelerated`")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,3 +16,5 @@ echo 'uv' | compile requirements/bootstrap.txt -
 compile requirements/run.txt pyproject.toml --group build
 compile requirements/test.txt --constraints requirements/run.txt \
     pyproject.toml --group build --group dev --group peers
+compile requirements/accelerate.txt --constraints requirements/test.txt \
+    pyproject.toml --group build --group accelerate
