@@ -30,6 +30,7 @@ from bench import (
 )
 from bench.figures import MAKERS, Book
 from bench.world import (
+    CAIRN,
     ROOT,
     ClusterError,
     Hadoop,
@@ -82,8 +83,19 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--directory", type=Path, default=ROOT / ".cache", help="a disk's, for all data"
     )
+    parser.add_argument(
+        "--cairn",
+        type=Path,
+        default=CAIRN,
+        metavar="PATH",
+        help="the command of the build of Cairn to measure (default: .venv/bin/cairn)",
+    )
     parser.add_argument("--keep", action="store_true", help="leave data and logs for reading")
     options = parser.parse_args()
+    # Not resolved: a virtual environment's Python is a link to another.
+    options.cairn = options.cairn.absolute()
+    if not options.cairn.exists():
+        parser.error(f"there is no {options.cairn}; `make accelerated` makes the compiled one")
     known = {measure.name for measure in MEASURES}
     options.only = options.only.split(",") if options.only else sorted(known)
     options.makers = options.makers.split(",")
@@ -137,6 +149,7 @@ def _run(options: argparse.Namespace, directory: Path) -> int:
         + ", quick: smaller sizes" * options.quick
         + ", tiny: no figures to judge by" * options.tiny,
         *machine.describe(java, directory),
+        f"Cairn's build: {machine.build_of(options.cairn)}",
         _SETUP,
     ]
     book = Book()
@@ -150,7 +163,7 @@ def _run(options: argparse.Namespace, directory: Path) -> int:
             print(f"run {run + 1} of {options.runs}, {maker}", flush=True)
             own = directory / maker
             own.mkdir(exist_ok=True)
-            world = World(maker, hadoop, own, sizes, source, book, options.keep)
+            world = World(maker, hadoop, own, sizes, source, book, options.keep, options.cairn)
             _guarded_turn(world, measures)
             # After each turn, so that a run that is cut short leaves what it found.
             if options.write:

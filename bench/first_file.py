@@ -18,7 +18,7 @@ import hdfs_native
 from bench.figures import Row, at_most
 from bench.namenode_calls import Wrong
 from bench.processes import memory
-from bench.world import ROOT, Measure, World
+from bench.world import Measure, World
 
 _UP_TO_FILE = Row("nothing to first file written and read", "s", at_most(2))
 _UP_PSS = Row("idle memory of cairn up with 3 DataNodes (PSS)", "MB", at_most(250))
@@ -40,7 +40,7 @@ def _write_and_read(url: str) -> None:
 
 def _cairn_up(world: World) -> None:
     directory = world.directory / "up"
-    command = [str(ROOT / ".venv" / "bin" / "cairn"), "up", "--dir", str(directory),
+    command = [str(world.cairn), "up", "--dir", str(directory),
                "--port", "0", "--http-port", "0"]  # fmt: skip
     log = Path(world.directory / "up.log")
     began = time.perf_counter()

@@ -26,6 +26,21 @@ def _cpu_model() -> str:
     return platform.machine()
 
 
+def build_of(cairn: Path) -> str:
+    """How the Cairn that ``cairn`` is the command of was built."""
+    done = subprocess.run(
+        [
+            cairn.with_name("python"),
+            "-c",
+            "import cairnfs.namespace.walk as walk; print(walk.__file__)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return "plain" if done.stdout.strip().endswith(".py") else "compiled by mypyc"
+
+
 def describe(java: str, directory: Path) -> list[str]:
     """One line for each thing worth knowing."""
     done = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)

@@ -10,7 +10,7 @@ import hdfs_native
 
 from bench.figures import Row, at_most
 from bench.namenode_calls import Wrong
-from bench.world import FSSHELL, ROOT, Measure, World
+from bench.world import FSSHELL, Measure, World
 
 _TIMES = 10
 _ENTRIES = 5
@@ -24,7 +24,7 @@ def run(world: World) -> None:
         for directory in directories:
             client.mkdirs(directory)
         arguments = ("-ls", f"{world.cluster.url}/")
-        command = [str(ROOT / ".venv" / "bin" / "cairn"), "fs", *arguments]
+        command = [str(world.cairn), "fs", *arguments]
         if world.maker == "apache":
             # With the options that let a short-lived JVM start soonest.
             command = world.hadoop.command(FSSHELL, world.cluster.conf, *arguments)

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The tests start the same processes.
 sys.path.insert(0, str(ROOT / "tests" / "peers"))
 
-from cluster_processes import ClusterError, ProcessCluster  # noqa: E402
+from cluster_processes import CAIRN, ClusterError, ProcessCluster  # noqa: E402
 from hadoop import FSSHELL, Hadoop, write_log4j  # noqa: E402
 
 _PIECE_BYTES = 8 << 20
@@ -134,12 +134,13 @@ class Cluster:
         datanodes: int = 3,
         *,
         keep: bool = False,
+        cairn: Path = CAIRN,
     ) -> None:
         self.directory = directory
         # Left for whoever wants to read its logs.
         self.keep = keep
         self.processes = ProcessCluster(
-            directory, hadoop, maker, [maker] * datanodes, dict(_SETTINGS), SERVER_OPTIONS
+            directory, hadoop, maker, [maker] * datanodes, dict(_SETTINGS), SERVER_OPTIONS, cairn
         )
         for role in self.processes.roles:
             # Nothing is logged for each call, also no audit: Apache's default would cost it.
@@ -209,6 +210,8 @@ class World:
     source: Source
     book: Book
     keep: bool = False
+    # The command of the build of Cairn that is measured.
+    cairn: Path = CAIRN
     _cluster: Cluster | None = None
     # Names of files and directories that no other measure of this turn takes.
     _serial: Iterator[int] = field(default_factory=lambda: iter(range(1 << 30)))
@@ -219,7 +222,14 @@ class World:
         return self._cluster
 
     def new_cluster(self, name: str, datanodes: int = 3) -> Cluster:
-        return Cluster(self.directory / name, self.hadoop, self.maker, datanodes, keep=self.keep)
+        return Cluster(
+            self.directory / name,
+            self.hadoop,
+            self.maker,
+            datanodes,
+            keep=self.keep,
+            cairn=self.cairn,
+        )
 
     def use(self, cluster: Cluster | None) -> None:
         self._cluster = cluster

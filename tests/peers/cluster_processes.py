@@ -123,6 +123,8 @@ class ProcessCluster:
     datanode_makers: Sequence[Maker] = ("cairn", "cairn", "cairn")
     settings: dict[str, str] = field(default_factory=dict)
     java_options: tuple[str, ...] = _SERVER_OPTIONS
+    # The command that Cairn's roles are run with.
+    cairn: Path = CAIRN
 
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -178,7 +180,7 @@ class ProcessCluster:
             main = NAMENODE if kind == "namenode" else DATANODE
             command = self.hadoop.command(main, conf, options=self.java_options)
         else:
-            command = [str(CAIRN), kind, "--conf", str(conf)]
+            command = [str(self.cairn), kind, "--conf", str(conf)]
         return Role(name, maker, conf, self.directory / "logs" / f"{name}.log", command)
 
     # --- life ------------------------------------------------------------------------------
