@@ -11,6 +11,7 @@ import pytest
 from shell_runner import Shell
 from terminal_process import CAIRN, Terminal, plain_environment
 
+from cairnfs.client.filesystem import configuration
 from cairnfs.testing import free_port
 
 pytestmark = pytest.mark.requirement("D01")
@@ -244,3 +245,28 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+def test_an_interrupt_while_a_failure_is_told_ends_the_command_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At a terminal it would take the luck of a millisecond to see this."""
+    from cairnfs.shell import terminal as prompts
+    from cairnfs.shell.interactive import Shell as Interactive
+    from cairnfs.shell.session import Session
+
+    shell = Interactive(Session(configuration(None), ""))
+    done: list[str] = []
+
+    def execute(line: str) -> int:
+        done.append(line)
+        if line == "first":
+            raise KeyboardInterrupt
+        return 0
+
+    monkeypatch.setattr(shell, "execute", execute)
+    monkeypatch.setattr(shell, "_wait_until_ready", lambda: None)
+    monkeypatch.setattr(prompts, "prompted_lines", lambda shell: iter(["first", "second"]))
+    shell._run_terminal()
+    assert done == ["first", "second"]
+    shell.session.close()

@@ -125,7 +125,11 @@ class Shell:
         print(WELCOME)
         lines: Iterator[str] = prompted_lines(self)
         for line in lines:
-            self.execute(line)
+            try:
+                self.execute(line)
+            except KeyboardInterrupt:
+                # Ctrl-C while a failure was being told: it ends the command, not the shell.
+                print()
             if self.done:
                 return
 
