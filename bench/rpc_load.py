@@ -21,6 +21,8 @@ PROTOCOL = "org.apache.hadoop.hdfs.protocol.ClientProtocol"
 # (method, serialised request)
 Call = tuple[str, bytes]
 _TICKS = os.sysconf("SC_CLK_TCK")
+# A server that is silent for so long, with calls in flight, will not answer any more.
+_ANSWER_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,10 @@ def drive(
     for connection in connections:
         connection.begin()
     while busy:
-        for key, _ in selector.select():
+        ready = selector.select(_ANSWER_S)
+        if not ready:
+            raise ConnectionError(f"{busy} connections waited {_ANSWER_S} s for an answer in vain")
+        for key, _ in ready:
             connection = key.data
             connection.receive(buffer)
             if not connection.left:

@@ -32,7 +32,7 @@ def test_a_slow_disk_blocks_the_loop_once_and_then_seldom() -> None:
 
 def test_a_disk_that_is_a_little_too_slow_is_found_out() -> None:
     pace = SyncPace()
-    assert syncs(pace, QUICK_US * 1.5, 2000) < 40
+    assert syncs(pace, QUICK_US * 1.5, 2000) < 60
 
 
 def test_a_stall_is_forgiven_after_quick_probes() -> None:

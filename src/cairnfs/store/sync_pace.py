@@ -9,12 +9,13 @@ on syncs that were made at once: there a duration is the disk's alone.
 
 from __future__ import annotations
 
-# Slower than this, and a thread is the cheaper way.
-QUICK_US = 250.0
-# One sync as slow as this, and the next ones are made in a thread.
-STALL_US = 2_000.0
+# Slower than this on average, and a thread is the cheaper way.
+QUICK_US = 400.0
+# One sync as slow as this, and the next ones are made in a thread. Quick disks have a sync of
+# 2 to 3 ms in a thousand, which reads can wait for.
+STALL_US = 20_000.0
 # Of the syncs that a slow disk's thread would make, one in so many is made at once.
-PROBE_EVERY = 128
+PROBE_EVERY = 64
 # So many quick probes after each other, and the disk is quick again.
 PROBES_QUICK = 2
 _WEIGHT = 1 / 8
