@@ -215,8 +215,10 @@ class SmallDisk:
             self.close()
             pytest.skip(f"no file system can be mounted here: {reason}")
         user = () if root else ("--user", "--preserve-credentials")
-        # What to put before a command that is to see the disk.
-        self.inside = ("nsenter", *user, "--mount", "--target", str(self._holder.pid))
+        # What to put before a command that is to see the disk. The root too, because entering
+        # a mount namespace goes to that of the machine, also from inside a chroot.
+        pid = str(self._holder.pid)
+        self.inside = ("nsenter", *user, "--mount", "--root", "--target", pid)
         # The same directory as this process can reach it.
         self.path = Path(f"/proc/{self._holder.pid}/root{mount_point}")
 
