@@ -73,7 +73,8 @@ class WorkerPool:
                 daemon=True,
             )
             self._workers.add(worker)
-        worker.thread.start()
+            # Before the lock is given back: whoever stops the pool joins what stands in it.
+            worker.thread.start()
         return True
 
     def _work(self, me: _Worker) -> None:
