@@ -105,8 +105,8 @@ def replicas_key(block_id: int) -> bytes:
 
 def read_replicas(tx: Reader, block_id: int) -> Replicas:
     """(storage index, flags) of every replica; empty if none is known."""
-    value = tx.get(REPLICAS + _KEY.pack(block_id))
-    return list(_ENTRY.iter_unpack(value)) if value else []
+    value = tx.get(replicas_key(block_id))
+    return unpack_replicas(value) if value else []
 
 
 def unpack_replicas(value: bytes) -> Replicas:
@@ -114,7 +114,7 @@ def unpack_replicas(value: bytes) -> Replicas:
 
 
 def write_replicas(tx: Writer, block_id: int, replicas: Replicas) -> None:
-    key = REPLICAS + _KEY.pack(block_id)
+    key = replicas_key(block_id)
     if replicas:
         tx.put(key, b"".join([_ENTRY.pack(*replica) for replica in replicas]))
     else:

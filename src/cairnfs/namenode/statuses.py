@@ -43,22 +43,19 @@ class StatusEncoder:
 
     def file_info(self, view: Reader, value: bytes, policy: int) -> bytes:
         """``GetFileInfoResponseProto`` of a record; its status has an empty name."""
-        return answers.nameless_status(self.halves(view, value, policy))
+        return answers.wrapped(answers.named_status(self.halves(view, value, policy), b""))
 
     def created(self, tx: Reader, value: bytes, policy: int) -> bytes:
         """``CreateResponseProto`` of a new record. Not remembered: it may be rolled back,
         and is another as soon as the file is closed."""
-        return answers.nameless_status(self._encode(tx, value, policy))
-
-    def status(self, view: Reader, value: bytes, name: bytes, policy: int) -> bytes:
-        """``HdfsFileStatusProto`` under ``name``."""
-        return answers.named_status(self.halves(view, value, policy), name)
+        return answers.wrapped(answers.named_status(self._encode(tx, value, policy), b""))
 
     def located_status(
         self, view: Reader, value: bytes, name: bytes, policy: int, located: bytes | None
     ) -> bytes:
-        """The same with the file's blocks (``LocatedBlocksProto``), if there are any."""
-        status = self.status(view, value, name, policy)
+        """``HdfsFileStatusProto`` under ``name``, with the file's blocks
+        (``LocatedBlocksProto``) if there are any."""
+        status = answers.named_status(self.halves(view, value, policy), name)
         if located is None:
             return status
         return b"".join((status, b"\x62", answers.varint(len(located)), located))

@@ -167,13 +167,6 @@ def named_status(halves: Halves, name: bytes) -> bytes:
     return b"".join((halves[0], varint(len(name)), name, halves[1]))
 
 
-def nameless_status(halves: Halves) -> bytes:
-    """A message whose field 1 is a status with an empty name: ``GetFileInfoResponseProto``,
-    ``CreateResponseProto``."""
-    head, tail = halves
-    return b"\x0a" + varint(len(head) + 1 + len(tail)) + head + b"\0" + tail
-
-
 def listing_of_halves(
     names: Iterable[bytes], halves: Iterable[Halves], remaining: int = 0
 ) -> bytes:
